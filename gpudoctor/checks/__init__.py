@@ -1,0 +1,159 @@
+"""The checks: one file each, found by looking, run apart from each other.
+
+A check's file is named like its id with underscores. It holds
+
+    check(case) -> Iterator[Finding]           asked once, or
+    check_gpu(case, gpu) -> Iterator[Finding]  asked once for every GPU,
+
+and may hold
+
+    applies(case) -> bool       whether the question makes sense on this host; default yes
+    CAUSED_BY = ("other-id",)   checks whose error, where they found one, is the root of this one's findings
+    decides(case) -> bool       unknown leaves the whole host unjudged, exit 3; default no
+
+The first line of its docstring is what people read as its title.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from types import ModuleType
+
+from gpudoctor.facts import Facts, GpuFacts, Unread, UnreadError
+from gpudoctor.findings import CheckResult, Finding, Outcome, Severity
+from gpudoctor.matrix import Matrix
+
+# The order in which a machine is built up, and read.
+AREAS = ("gpu", "driver", "cuda", "container", "image", "slurm", "k8s")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Case:
+    """What a check may look at."""
+
+    facts: Facts
+    matrix: Matrix
+    engine_asked: bool
+    """Containers were asked for: an engine that is missing is then an error, else worth a line."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Check:
+    """A check's file and its public id."""
+
+    id: str
+    module: ModuleType
+
+    @property
+    def area(self) -> str:
+        """First word of the id."""
+        return self.id.partition("-")[0]
+
+    @property
+    def title(self) -> str:
+        """First line of the docstring, without its full stop."""
+        return (self.module.__doc__ or self.id).strip().partition("\n")[0].rstrip(".")
+
+    @property
+    def caused_by(self) -> tuple[str, ...]:
+        """Ids of the checks whose errors explain this one's findings."""
+        return tuple(getattr(self.module, "CAUSED_BY", ()))
+
+    def decides(self, case: Case) -> bool:
+        """Whether the host is unjudged when this check is unknown."""
+        ask = getattr(self.module, "decides", None)
+        return ask is not None and bool(ask(case))
+
+
+def discover() -> tuple[Check, ...]:
+    """Every check of this package, in the order of the areas, then by id."""
+    checks = [
+        Check(id=module.name.replace("_", "-"), module=importlib.import_module(f"{__name__}.{module.name}"))
+        for module in pkgutil.iter_modules(__path__)
+    ]
+    return tuple(sorted(checks, key=lambda check: (AREAS.index(check.area), check.id)))
+
+
+def run(case: Case, checks: tuple[Check, ...] | None = None) -> tuple[CheckResult, ...]:
+    """Run the checks; one that crashes stops no other. Findings that follow from another name it."""
+    if checks is None:
+        checks = discover()
+    results = tuple(result for check in checks for result in _run_one(check, case))
+    return _with_causes(results, checks)
+
+
+def _run_one(check: Check, case: Case) -> Iterator[CheckResult]:
+    blank = CheckResult(
+        check=check.id,
+        title=check.title,
+        area=check.area,
+        subject="host",
+        outcome=Outcome.NOT_APPLICABLE,
+        deciding=check.decides(case),
+    )
+    applies = getattr(check.module, "applies", None)
+    try:
+        if applies is not None and not applies(case):
+            yield blank
+            return
+    except UnreadError as error:
+        yield replace(blank, outcome=Outcome.UNKNOWN, unread=error.unread)
+        return
+    except Exception as error:
+        yield replace(blank, outcome=Outcome.CRASHED, crash=_crash(error))
+        return
+    if hasattr(check.module, "check_gpu"):
+        if isinstance(case.facts.gpus, Unread):
+            yield replace(blank, outcome=Outcome.UNKNOWN, unread=case.facts.gpus)
+            return
+        for gpu in case.facts.gpus:
+            yield _outcome(replace(blank, subject=_subject(gpu)), check.module.check_gpu, case, gpu)
+        return
+    yield _outcome(blank, check.module.check, case)
+
+
+def _outcome(blank: CheckResult, ask: Callable[..., Iterator[Finding]], *subject: object) -> CheckResult:
+    findings: list[Finding] = []
+    try:
+        for finding in ask(*subject):
+            findings.append(finding)  # one by one: what came before an exception stays
+    except UnreadError as error:
+        # What was found before the gap stays found; without a finding nothing may be called well.
+        outcome = Outcome.FAILED if findings else Outcome.UNKNOWN
+        return replace(blank, outcome=outcome, findings=tuple(findings), unread=error.unread)
+    except Exception as error:
+        return replace(blank, outcome=Outcome.CRASHED, findings=tuple(findings), crash=_crash(error))
+    return replace(blank, outcome=Outcome.FAILED if findings else Outcome.PASSED, findings=tuple(findings))
+
+
+def _crash(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}".partition("\n")[0]
+
+
+def _subject(gpu: GpuFacts) -> str:
+    return f"gpu:{gpu.index}" if isinstance(gpu.uuid, Unread) else f"gpu:{gpu.uuid}"
+
+
+def _with_causes(results: tuple[CheckResult, ...], checks: tuple[Check, ...]) -> tuple[CheckResult, ...]:
+    """Name the root of every finding that has one among the errors found."""
+    causes = {check.id: check.caused_by for check in checks}
+    errors = {
+        result.check for result in results if any(finding.severity is Severity.ERROR for finding in result.findings)
+    }
+
+    def root(check: str, seen: frozenset[str]) -> str | None:
+        for cause in causes.get(check, ()):
+            if cause in errors and cause not in seen:
+                return root(cause, seen | {cause}) or cause
+        return None
+
+    def named(result: CheckResult) -> CheckResult:
+        cause = root(result.check, frozenset((result.check,)))
+        if cause is None:
+            return result
+        return replace(result, findings=tuple(replace(finding, caused_by=cause) for finding in result.findings))
+
+    return tuple(named(result) for result in results)

@@ -1,0 +1,43 @@
+"""The engine's disk has room for an image."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from gpudoctor.checks import Case
+from gpudoctor.facts import Unread, Why, known
+from gpudoctor.findings import Evidence, Finding, Fix, Severity
+from gpudoctor.sizes import LARGEST_PACKED_IMAGE_BYTES, SMALLEST_PACKED_IMAGE_BYTES, bytes_in_words, pull_bytes
+
+
+def applies(case: Case) -> bool:
+    """Where an engine of this machine answers."""
+    engine = case.facts.engine
+    here = not isinstance(engine.data_root_free_bytes, Unread) or engine.data_root_free_bytes.why is not Why.UNSUPPORTED
+    return not isinstance(engine.version, Unread) and here
+
+
+def check(case: Case) -> Iterator[Finding]:
+    """Packed and unpacked layers lie on the disk together while an image is pulled."""
+    engine = case.facts.engine
+    free = known(engine.data_root_free_bytes)
+    smallest, largest = pull_bytes(SMALLEST_PACKED_IMAGE_BYTES), pull_bytes(LARGEST_PACKED_IMAGE_BYTES)
+    if free >= largest:
+        return
+    root = known(engine.data_root)
+    if free < smallest:
+        severity = Severity.ERROR if case.engine_asked else Severity.WARNING
+        need = f"the smallest TensorFlow image needs about {bytes_in_words(smallest)}"
+    else:
+        severity = Severity.INFO
+        need = f"the largest TensorFlow image needs about {bytes_in_words(largest)}"
+    yield Finding(
+        severity=severity,
+        message=f"{bytes_in_words(free)} free below {root}, and {need} while it is pulled",
+        evidence=(Evidence(source=f"df -h {root}", value=bytes_in_words(free)),),
+        fix=Fix(
+            text="remove what is not used, or move the engine's data-root to a larger disk",
+            commands=("docker system df", "docker image prune -a"),
+            url="https://docs.docker.com/engine/daemon/#configure-the-data-directory-location",
+        ),
+    )

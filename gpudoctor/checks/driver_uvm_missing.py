@@ -1,0 +1,43 @@
+"""The device node of unified memory is there, without which CUDA does not start."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from gpudoctor.checks import Case
+from gpudoctor.facts import Unread, known
+from gpudoctor.findings import Evidence, Finding, Fix, Severity
+
+CAUSED_BY = ("driver-library-mismatch", "container-gpus-not-requested")
+
+_NODE = "/dev/nvidia-uvm"
+
+
+def applies(case: Case) -> bool:
+    """Where NVIDIA's module is loaded; WSL and Jetson have no such node."""
+    system = case.facts.system
+    loaded = not isinstance(case.facts.driver.kernel_module_version, Unread)
+    return loaded and not system.wsl and not system.jetson
+
+
+def check(case: Case) -> Iterator[Finding]:
+    """A missing node is made by nvidia-modprobe when a program first asks; without it nobody makes one."""
+    driver = case.facts.driver
+    if _NODE in known(driver.device_nodes):
+        return
+    made_on_demand = driver.modprobe_helper is True and not case.facts.system.container
+    modules = () if isinstance(driver.modules, Unread) else driver.modules
+    yield Finding(
+        severity=Severity.WARNING if made_on_demand else Severity.ERROR,
+        message=f"{_NODE} does not exist, so cuInit fails with error 999"
+        + (" until nvidia-modprobe makes it for the first program" if made_on_demand else ""),
+        evidence=(
+            Evidence(source=f"ls {_NODE}", value="no such file"),
+            Evidence(source="lsmod | grep nvidia_uvm", value="loaded" if "nvidia_uvm" in modules else "not loaded"),
+        ),
+        fix=Fix(
+            text="load the module and make its node; the package nvidia-modprobe does it on demand",
+            commands=("sudo modprobe nvidia_uvm && sudo nvidia-modprobe -c 0 -u",),
+            needs_root=True,
+        ),
+    )

@@ -1,0 +1,143 @@
+"""The kernel's side of the driver: modules, device nodes and the PCI bus, read from /proc, /sys and /dev."""
+
+from __future__ import annotations
+
+import stat
+from dataclasses import dataclass
+
+from gpudoctor.facts import PciGpu, Reading, Unread, Why
+from gpudoctor.probe.world import World
+from gpudoctor.versions import DriverVersion, VersionError
+
+_MODULES = ("nvidia", "nouveau", "nova_core", "nova_drm", "vfio_pci", "dxgkrnl", "nvgpu")
+
+# PCI class codes: VGA controller and 3D controller. https://pci-ids.ucw.cz/read/PD/03 (2026-11)
+_DISPLAY_CLASSES = ("0x0300", "0x0302")
+_NVIDIA_VENDOR = "0x10de"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KernelFacts:
+    """What the kernel says of the driver."""
+
+    module_version: Reading[DriverVersion]
+    module_flavour: Reading[str]
+    modules: Reading[tuple[str, ...]]
+    device_nodes: Reading[tuple[str, ...]]
+    modprobe_helper: Reading[bool]
+    pci_gpus: Reading[tuple[PciGpu, ...]]
+
+
+def probe(world: World) -> KernelFacts:
+    """Read everything; nothing here can hang or raise."""
+    version, flavour = _module(world)
+    return KernelFacts(
+        module_version=version,
+        module_flavour=flavour,
+        modules=_modules(world),
+        device_nodes=_device_nodes(world),
+        modprobe_helper=_modprobe_helper(world),
+        pci_gpus=_pci_gpus(world),
+    )
+
+
+def _module(world: World) -> tuple[Reading[DriverVersion], Reading[str]]:
+    """The loaded module's version and flavour.
+
+    1. /proc/driver/nvidia/version, first line: `NVRM version: NVIDIA UNIX x86_64 Kernel Module  535.129.03  …`,
+       of the open flavour `NVRM version: NVIDIA UNIX Open Kernel Module for x86_64  580.65.06  …`.
+    2. /sys/module/nvidia/version, which does not tell the flavour.
+    """
+    source = "/proc/driver/nvidia/version"
+    text = world.read(source)
+    if isinstance(text, Unread):
+        return _module_version_of_sys(world), text
+    line = text.partition("\n")[0]
+    flavour = "open" if "Open Kernel Module" in line else "proprietary"
+    for word in line.split():
+        try:
+            version = DriverVersion(word)
+        except VersionError:
+            continue
+        if len(version.text.split(".")) > 1:
+            return version, flavour
+    return Unread(source=source, why=Why.GARBLED, detail=f"no version in {line[:80]!r}"), flavour
+
+
+def _module_version_of_sys(world: World) -> Reading[DriverVersion]:
+    source = "/sys/module/nvidia/version"
+    text = world.read(source)
+    if isinstance(text, Unread):
+        return text
+    try:
+        return DriverVersion(text.strip())
+    except VersionError as error:
+        return Unread(source=source, why=Why.GARBLED, detail=str(error))
+
+
+def _modules(world: World) -> Reading[tuple[str, ...]]:
+    text = world.read("/proc/modules")
+    if isinstance(text, Unread):
+        return text
+    names = (line.split(" ", 1)[0] for line in text.splitlines())
+    return tuple(sorted({name for name in names if name in _MODULES or name.startswith("nvidia_")}))
+
+
+def _device_nodes(world: World) -> Reading[tuple[str, ...]]:
+    """Character devices only: a container engine leaves plain files where a node was missing."""
+    entries = world.entries("/dev")
+    if isinstance(entries, Unread):
+        return entries
+    names = [f"/dev/{name}" for name in entries if name.startswith(("nvidia", "nvhost")) or name == "dxg"]
+    inside = world.entries("/dev/nvidia-caps")
+    if not isinstance(inside, Unread):
+        names.extend(f"/dev/nvidia-caps/{name}" for name in inside)
+    return tuple(name for name in names if _is_character_device(world, name))
+
+
+def _is_character_device(world: World, name: str) -> bool:
+    try:
+        return stat.S_ISCHR(world.path(name).stat().st_mode)
+    except OSError:
+        return False
+
+
+def _modprobe_helper(world: World) -> Reading[bool]:
+    folder = world.entries("/usr/bin")
+    return folder if isinstance(folder, Unread) else "nvidia-modprobe" in folder
+
+
+def _pci_gpus(world: World) -> Reading[tuple[PciGpu, ...]]:
+    folder = "/sys/bus/pci/devices"
+    addresses = world.entries(folder)
+    if isinstance(addresses, Unread):
+        return addresses
+    gpus: list[PciGpu] = []
+    for address in addresses:
+        device = f"{folder}/{address}"
+        if _first_word(world.read(f"{device}/vendor")) != _NVIDIA_VENDOR:
+            continue
+        kind = _first_word(world.read(f"{device}/class"))
+        if kind is not None and kind[:6] not in _DISPLAY_CLASSES:
+            continue
+        gpus.append(PciGpu(address=address, device_id=_device_id(world, device), driver=_bound(world, device)))
+    return tuple(gpus)
+
+
+def _first_word(reading: Reading[str]) -> str | None:
+    if isinstance(reading, Unread):
+        return None
+    return reading.strip().lower()
+
+
+def _device_id(world: World, device: str) -> Reading[str]:
+    text = world.read(f"{device}/device")
+    return text if isinstance(text, Unread) else text.strip().lower().removeprefix("0x")
+
+
+def _bound(world: World, device: str) -> Reading[str]:
+    path = world.path(f"{device}/driver")
+    try:
+        return path.readlink().name if path.is_symlink() else ""
+    except OSError as error:
+        return Unread(source=f"{device}/driver", why=Why.FAILED, detail=error.strerror or str(error))

@@ -1,0 +1,70 @@
+"""The world as the probe sees it: one folder for the host's files, the environment, a deadline."""
+
+from __future__ import annotations
+
+import errno
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from gpudoctor.facts import Reading, Unread, Why
+
+# Files of /proc and /sys end by themselves; a log or a device that somebody put in their place does not.
+_MAX_FILE_BYTES = 1 << 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class World:
+    """What the probe may look at."""
+
+    root: Path
+    """Below it stand the host's /proc, /sys, /dev, /etc and /usr: `--host-root`."""
+    environ: Mapping[str, str]
+    deadline: float
+    """time.monotonic() by which the probe has to be done."""
+
+    @property
+    def is_here(self) -> bool:
+        """Whether the host's files are this process's own."""
+        return self.root == Path("/")
+
+    def path(self, name: str) -> Path:
+        """Where a file of the host is to be found: /proc/modules below the root."""
+        return self.root / name.lstrip("/")
+
+    def remaining_seconds(self) -> float:
+        """Until the deadline; never below zero."""
+        return max(0.0, self.deadline - time.monotonic())
+
+    def exists(self, name: str) -> bool:
+        """Whether something is there that this user can see."""
+        try:
+            return self.path(name).exists()
+        except OSError:
+            return False
+
+    def read(self, name: str) -> Reading[str]:
+        """The text of a file, bytes that are no UTF-8 replaced."""
+        try:
+            with self.path(name).open("rb") as file:
+                return file.read(_MAX_FILE_BYTES).decode("utf-8", "replace")
+        except OSError as error:
+            return unread_os_error(name, error)
+
+    def entries(self, name: str) -> Reading[tuple[str, ...]]:
+        """The names in a folder, sorted."""
+        try:
+            return tuple(sorted(entry.name for entry in self.path(name).iterdir()))
+        except OSError as error:
+            return unread_os_error(name, error)
+
+
+_WHY = {errno.ENOENT: Why.ABSENT, errno.ENOTDIR: Why.ABSENT, errno.EACCES: Why.FORBIDDEN, errno.EPERM: Why.FORBIDDEN}
+
+
+def unread_os_error(source: str, error: OSError) -> Unread:
+    """A failed system call as a reason."""
+    why = _WHY.get(error.errno or 0, Why.FAILED)
+    detail = {Why.ABSENT: "no such file", Why.FORBIDDEN: "this user may not read it"}.get(why)
+    return Unread(source=source, why=why, detail=detail or error.strerror or str(error), code=error.errno)

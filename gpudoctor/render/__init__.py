@@ -1,0 +1,1 @@
+"""Turns reports and resolutions into text and JSON; decides nothing."""
