@@ -1,0 +1,92 @@
+"""gpudoctor resolve: which image fits."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from gpudoctor import exit_codes
+from gpudoctor.cli import options
+from gpudoctor.errors import InputError
+from gpudoctor.facts import Unread
+from gpudoctor.render import to_json, to_text
+from gpudoctor.resolve import REGISTRY, Request, Resolution, resolve
+from gpudoctor.verdicts import Verdict
+
+selector_options = options.stack(
+    click.option("--tf", metavar="SPEC", help="TensorFlow: 1.15, 2, latest, '>=2.10,<2.13'."),
+    click.option("--tag", metavar="TAG", help="This tag of nvcr.io/nvidia/tensorflow."),
+    click.option("--python", metavar="X.Y", help="Only images with this Python."),
+    click.option("--gpus", metavar="LIST", help="all, none for the CPU, or indices and UUIDs: 0,2."),
+    click.option(
+        "--registry",
+        metavar="HOST[:PORT]/PREFIX",
+        default=REGISTRY,
+        show_default=True,
+        help="Where the images are: a mirror of nvcr.io/nvidia.",
+    ),
+)
+
+
+def request_from(tf: str | None, tag: str | None, python: str | None, gpus: str | None, registry: str) -> Request:
+    """What the selectors ask for; raises InputError where they contradict each other."""
+    if tf is not None and tag is not None:
+        raise InputError("--tf and --tag name two images", "say one of them")
+    if not registry or registry.startswith(("-", "/")) or "/" not in registry or not registry.isprintable():
+        raise InputError(f"--registry {registry!r}: expected HOST[:PORT]/PREFIX", "as in nvcr.io/nvidia")
+    if tf is None and tag is None:
+        tf = "latest"
+    return Request(tf=tf, tag=tag, python=python, cpu_only=gpus == "none", registry=registry.rstrip("/"))
+
+
+def exit_code(resolution: Resolution) -> int:
+    """0 with an image, 3 where an unread fact of this host decides, else 1."""
+    if resolution.best is not None:
+        return exit_codes.WELL
+    host = resolution.host
+    unread = isinstance(host.driver, Unread) or isinstance(host.gpus, Unread)
+    if resolution.verdict is Verdict.UNKNOWN and unread:
+        return exit_codes.COULD_NOT_LOOK
+    return exit_codes.WRONG
+
+
+@click.command(epilog="Example: gpudoctor resolve --tf 1.15 --driver 455.45.01 --gpu 'RTX 3090'")
+@selector_options
+@options.source_options
+@options.what_if_options
+@options.matrix_option
+@options.format_option
+@options.colour_option
+def command(
+    tf: str | None,
+    tag: str | None,
+    python: str | None,
+    gpus: str | None,
+    registry: str,
+    facts_path: str | None,
+    host_root: Path,
+    timeout_seconds: float,
+    driver: str | None,
+    gpus_named: tuple[str, ...],
+    arch: str | None,
+    wsl: bool,
+    matrix_path: Path | None,
+    format_: str,
+    no_color: bool,
+) -> int:
+    """Say which image fits this machine, or one you think of, and why not the others.
+
+    Exit code: 0 an image runs, 1 none does, 3 what decides could not be read.
+    """
+    request = request_from(tf, tag, python, gpus, registry)
+    matrix = options.load_matrix(matrix_path)
+    named: dict[str, Any] = {"driver": driver, "gpus_named": gpus_named, "arch": arch, "wsl": wsl}
+    host = options.host_from(matrix, **named, facts=lambda: options.probe_facts(facts_path, host_root, timeout_seconds))
+    resolution = resolve(request, options.narrowed(host, gpus), matrix)
+    if format_ == "json":
+        click.echo(to_json.dumps(to_json.resolution(resolution, matrix)))
+    else:
+        click.echo(to_text.resolution(resolution, paint=options.painter(no_color=no_color)))
+    return exit_code(resolution)
