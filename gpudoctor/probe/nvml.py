@@ -532,16 +532,17 @@ class _Interviewer:
             words = str(error.__context__)
             self._speaker.unread(key, call, _why_not_loaded(words), words, code)
         else:
-            detail = f"{self._words(error)} ({self._names.get(code, 'nvmlReturn_t')} {code})"
+            detail = f"{self._words(error, code)} ({self._names.get(code, 'nvmlReturn_t')} {code})"
             self._speaker.unread(key, call, _WHY.get(code, Why.FAILED), detail, code)
 
-    @staticmethod
-    def _words(error: Exception) -> str:
-        try:
-            return str(error)
-        except Exception:
-            # For codes that pynvml has no words for it asks the library, which may answer with anything.
-            return "no description"
+    def _words(self, error: Exception, code: int) -> str:
+        """NVML's own, which users know from nvidia-smi; pynvml's where the library cannot say."""
+        for describe in (lambda: self._nvml.nvmlErrorString(code), lambda: str(error)):
+            with contextlib.suppress(Exception):
+                words = describe()
+                if words:
+                    return str(words)
+        return "no description"
 
     def _call(self, name: str, *arguments: Any) -> bool:
         """A function of old libraries that pynvml no longer wraps."""
