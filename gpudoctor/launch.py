@@ -178,17 +178,16 @@ class Launch:
     def _pull(self, reference: str, architecture: str, engine: EngineFacts) -> None:
         from gpudoctor.registry import RegistryError, image_size
 
-        size = ""
         try:
             found = image_size(reference, architecture, _REGISTRY_SECONDS)
         except RegistryError as error:
             # The engine may reach what we do not, through its own proxy or mirror: its word is the last one.
-            self.say(f"size of {reference} not known beforehand: {error}")
+            size = f"size not known beforehand: {error}"
         else:
             self.packed_bytes = found.packed_bytes
-            size = f", {bytes_in_words(found.packed_bytes)} in {found.layers} layers"
+            size = f"{bytes_in_words(found.packed_bytes)} in {found.layers} layers"
             _check_disk(reference, found.packed_bytes, engine)
-        self.say(f"pulling {reference}{size}")
+        self.say(f"pulling {reference} ({size})")
         start = time.monotonic()
         _pull_and_show(self.client, reference, self.progress)
         self.pulled = True
@@ -213,7 +212,7 @@ class Launch:
         return self.smoke
 
     def _prove(self, trial: LaunchPlan, asked: Asked, timeout_seconds: float) -> SmokeReport:
-        from gpudoctor.smoke import Listener, conclude, script
+        from gpudoctor.smoke import Listener, conclude, ending, script
 
         listener, talk, status = Listener(), _Tail(), None
         with self._container(trial) as container:
@@ -225,7 +224,10 @@ class Launch:
         return conclude(
             listener,
             asked=asked,
-            ended=f"exit code {status}" if in_time else f"no answer within {timeout_seconds:g} s",
+            # A container killed by signal N ends with 128 + N.
+            ended=ending(128 - status if status is not None and status > 128 else status)
+            if in_time
+            else f"no answer within {timeout_seconds:g} s",
             timed_out=not in_time,
             clean=status == 0,
             causes=talk.lines(),
@@ -311,20 +313,22 @@ class Launch:
         """Attach, start, and pass bytes until the container's streams end.
 
         False when `limit_seconds` passed first. A signal of ours is passed on; a container that does not end within
-        the grace time after it is killed by being removed.
+        the grace time after it, or before the next one, is killed.
         """
         with self._attached(container) as connection, self.signals.watched() as wake:
             self._start(container)
             deadline = None if limit_seconds is None else time.monotonic() + limit_seconds
             exchange = _Exchange(connection, streams, wake)
+            passed_on = False
             while not exchange.ended:
                 if deadline is not None and time.monotonic() >= deadline:
                     if self.signals.received is not None:
                         container.kill()
                     return self.signals.received is not None
                 for number in exchange.step(deadline):
+                    impatient, passed_on = passed_on, True
                     with contextlib.suppress(Exception):  # it may have ended by itself just now
-                        container.kill(signal=number)
+                        container.kill(signal=signal.SIGKILL if impatient else number)
                     deadline = time.monotonic() + GRACE_SECONDS
             return True
 
@@ -349,25 +353,38 @@ class Launch:
         try:
             container.start()
         except docker.errors.DockerException as error:
-            raise _not_started(_message(error)) from None
+            raise _not_started(_message(error), _exit_code(container)) from None
+
+
+def _exit_code(container: Container) -> int | None:
+    """What dockerd noted for a container that it could not start: 126 and 127 as a shell has them."""
+    import docker.errors
+
+    try:
+        container.reload()
+        return int(container.attrs["State"]["ExitCode"])
+    except (docker.errors.DockerException, KeyError, TypeError, ValueError):
+        return None
 
 
 class _LimitRefusedError(Exception):
     """The engine may not raise a resource limit."""
 
 
-def _not_started(message: str) -> Exception:
-    """Why the engine did not start a container, from the words of dockerd and runc."""
+def _not_started(message: str, exit_code: int | None) -> Exception:
+    """Why the engine did not start a container, from its words and the exit code that it noted."""
     lower = message.lower()
+    # runc's own words stand at the end: `… unable to start container process: exec: "x": not found: unknown`.
+    brief = message.rpartition("unable to start container process: ")[2].removesuffix(": unknown")
     if "error setting rlimit" in lower:
         return _LimitRefusedError("operation not permitted" if "not permitted" in lower else message)
     if "could not select device driver" in lower or "nvidia-container-cli" in lower or "unresolvable cdi" in lower:
         hint = "gpudoctor check --engine names the cause and the fix"
         return LaunchError(f"the engine cannot hand out the GPUs: {message}", hint)
-    if "executable file not found" in lower or "no such file or directory" in lower:
-        return LaunchError(f"the image has no such command: {message}", "", exit_codes.NOT_FOUND)
-    if "permission denied" in lower:
-        return LaunchError(f"the command cannot be executed: {message}", "", exit_codes.NOT_EXECUTABLE)
+    if exit_code == exit_codes.NOT_FOUND:
+        return LaunchError(f"the image has no such command: {brief}", "", exit_codes.NOT_FOUND)
+    if exit_code == exit_codes.NOT_EXECUTABLE:
+        return LaunchError(f"the command cannot be executed: {brief}", "", exit_codes.NOT_EXECUTABLE)
     return LaunchError(f"the engine cannot start the container: {message}")
 
 

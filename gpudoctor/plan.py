@@ -15,6 +15,10 @@ UNLIMITED = -1
 
 LABEL = "gpudoctor"
 
+# NVIDIA's images ask for all GPUs in their own environment, and get them where the engine's default runtime is nvidia.
+# https://docs.nvidia.com/datacenter/cloud-native/container-toolkit/latest/docker-specialized.html (2026-11)
+WITHOUT_GPUS = (("NVIDIA_VISIBLE_DEVICES", "void"),)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LaunchPlan:

@@ -15,7 +15,7 @@ from gpudoctor.cli.resolve import request_from, selector_options
 from gpudoctor.errors import GpudoctorError, InputError, LaunchError
 from gpudoctor.facts import Facts, Unread
 from gpudoctor.launch import InterruptedBySignal, Launch, Signals, connect
-from gpudoctor.plan import LaunchPlan, to_shell
+from gpudoctor.plan import WITHOUT_GPUS, LaunchPlan, to_shell
 from gpudoctor.render import to_json
 from gpudoctor.resolve import Candidate, Resolution, in_words, resolve
 from gpudoctor.verdicts import deciding
@@ -155,7 +155,14 @@ def _plan(best: Candidate, resolution: Resolution, gpus: str | None, arguments: 
         chosen = ()
     elif gpus not in (None, "all") and not isinstance(resolution.host.gpus, Unread):
         chosen = tuple(gpu.subject for gpu in resolution.host.gpus)
-    return LaunchPlan(image=best.reference, command=arguments or _SHELL, gpus=chosen, interactive=True, tty=tty)
+    return LaunchPlan(
+        image=best.reference,
+        command=arguments or _SHELL,
+        gpus=chosen,
+        environment=WITHOUT_GPUS if chosen == () else (),
+        interactive=True,
+        tty=tty,
+    )
 
 
 class _Session:
