@@ -158,20 +158,20 @@ class Launch:
         """
         import docker.errors
 
-        try:
-            present = self.client.images.get(reference)
-        except docker.errors.ImageNotFound:
-            present = None
-        except docker.errors.DockerException as error:
-            raise LaunchError(f"the engine does not answer: {_message(error)}") from None
-        if present is None and policy == "never":
-            raise LaunchError(f"{reference} is not on this machine, and --pull never forbids to fetch it")
-        if present is None or policy == "always":
-            self._pull(reference, architecture, engine)
+        with _asking_engine("the engine does not answer"):
             try:
                 present = self.client.images.get(reference)
-            except docker.errors.DockerException as error:
-                raise LaunchError(f"{reference} was pulled and is not there: {_message(error)}") from None
+            except docker.errors.ImageNotFound:
+                present = None
+        if present is None and policy == "never":
+            raise LaunchError(
+                f"{reference} is not on this machine, and --pull never forbids to fetch it",
+                "pull it first, or leave out --pull never",
+            )
+        if present is None or policy == "always":
+            self._pull(reference, architecture, engine)
+            with _asking_engine(f"{reference} was pulled and is not there"):
+                present = self.client.images.get(reference)
         digests = present.attrs.get("RepoDigests") or []
         self.digest = next((text.partition("@")[2] for text in digests), "") or str(present.id)
 
@@ -244,8 +244,10 @@ class Launch:
         stdin = 0 if plan.interactive and _is_open(0) else None
         with self._container(plan) as container:
             self.container_id = str(container.id)
-            streams = _Streams(tty=plan.tty, stdin=stdin, preset=b"", out=_writer(1), err=_writer(2))
-            with _raw_terminal(plan.tty), _resized(container, plan.tty):
+            with _raw_terminal(plan.tty), _resized(container, plan.tty) as resize:
+                streams = _Streams(
+                    tty=plan.tty, stdin=stdin, preset=b"", out=_writer(1), err=_writer(2), started=resize
+                )
                 try:
                     self._attend(container, streams, None)
                 except BrokenPipeError:
@@ -275,16 +277,10 @@ class Launch:
 
         It has a name from the start: an engine that made it after we stopped waiting is swept as well.
         """
-        import docker.errors
-
         name = plan.name or f"{LABEL}-{os.getpid()}-{secrets.token_hex(4)}"
         try:
-            with self.signals.deferred():
-                arguments = to_docker_kwargs(replace(plan, name=name))
-                try:
-                    container = self.client.containers.create(**arguments)
-                except docker.errors.DockerException as error:
-                    raise LaunchError(f"the engine cannot make the container: {_message(error)}") from None
+            with self.signals.deferred(), _asking_engine("the engine cannot make the container"):
+                container = self.client.containers.create(**to_docker_kwargs(replace(plan, name=name)))
             yield container
         finally:
             self._remove(name)
@@ -294,20 +290,14 @@ class Launch:
 
         with self.signals.shielded():
             try:
-                self.client.api.remove_container(name, force=True, v=True)
-            except docker.errors.NotFound:
-                pass
-            except docker.errors.DockerException as error:
-                self.say(f"the container {name} could not be removed: {_message(error)}; docker rm -f {name}")
+                with _asking_engine("the engine does not answer"), contextlib.suppress(docker.errors.NotFound):
+                    self.client.api.remove_container(name, force=True, v=True)
+            except LaunchError as error:
+                self.say(f"the container {name} could not be removed: {error}; docker rm -f {name}")
 
     def _wait(self, container: Container) -> int:
-        import docker.errors
-        import requests
-
-        try:
+        with _asking_engine("the engine was lost while the container ran"):
             return int(container.wait(timeout=None)["StatusCode"])
-        except (docker.errors.DockerException, requests.RequestException) as error:
-            raise LaunchError(f"the engine was lost while the container ran: {_message(error)}") from None
 
     def _attend(self, container: Container, streams: _Streams, limit_seconds: float | None) -> bool:
         """Attach, start, and pass bytes until the container's streams end.
@@ -317,6 +307,7 @@ class Launch:
         """
         with self._attached(container) as connection, self.signals.watched() as wake:
             self._start(container)
+            streams.started()
             deadline = None if limit_seconds is None else time.monotonic() + limit_seconds
             exchange = _Exchange(connection, streams, wake)
             passed_on = False
@@ -334,13 +325,9 @@ class Launch:
 
     @contextlib.contextmanager
     def _attached(self, container: Container) -> Iterator[socket.socket]:
-        import docker.errors
-
         wanted = {"stdin": 1, "stdout": 1, "stderr": 1, "stream": 1}
-        try:
+        with _asking_engine("the engine does not let us attach"):
             response = self.client.api.attach_socket(str(container.id), params=wanted)
-        except docker.errors.DockerException as error:
-            raise LaunchError(f"the engine does not let us attach: {_message(error)}") from None
         with contextlib.closing(response):
             # docker-py hands out the file that it read the HTTP headers from; the connection is below it.
             connection: socket.socket = response._sock
@@ -354,6 +341,18 @@ class Launch:
             container.start()
         except docker.errors.DockerException as error:
             raise _not_started(_message(error), _exit_code(container)) from None
+
+
+@contextlib.contextmanager
+def _asking_engine(trouble: str) -> Iterator[None]:
+    """Turn what docker-py and the connection below it raise into a LaunchError that begins with `trouble`."""
+    import docker.errors
+    import requests
+
+    try:
+        yield
+    except (docker.errors.DockerException, requests.RequestException) as error:
+        raise LaunchError(f"{trouble}: {_message(error)}", "gpudoctor check --engine looks at the engine") from None
 
 
 def _exit_code(container: Container) -> int | None:
@@ -398,6 +397,8 @@ class _Streams:
     preset: bytes
     out: Callable[[bytes], None]
     err: Callable[[bytes], None]
+    started: Callable[[], None] = lambda: None
+    """Called once the container runs."""
 
 
 class _Exchange:
@@ -542,26 +543,21 @@ def _raw_terminal(tty: bool) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _resized(container: Container, tty: bool) -> Iterator[None]:
-    """Keep the container's terminal as large as ours."""
+def _resized(container: Container, tty: bool) -> Iterator[Callable[[], None]]:
+    """Keep the container's terminal as large as ours; what is yielded sets it, once the container runs."""
     if not tty:
-        yield
+        yield lambda: None
         return
 
     def resize(*_: object) -> None:
-        with contextlib.suppress(Exception):  # not started yet, or ended already
+        with contextlib.suppress(Exception):  # it ended just now
             size = os.get_terminal_size(0)
             container.resize(size.lines, size.columns)
 
     before = signal.signal(signal.SIGWINCH, resize)
-    # The engine takes a size only once the container runs.
-    timer_before = signal.signal(signal.SIGALRM, resize)
-    signal.setitimer(signal.ITIMER_REAL, 0.3)
     try:
-        yield
+        yield resize
     finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, timer_before)
         signal.signal(signal.SIGWINCH, before)
 
 
@@ -674,10 +670,6 @@ def _pull_failed(reference: str, message: str) -> Exception:
     return LaunchError(f"{reference} cannot be pulled: {message}")
 
 
-# What dockerd says of a layer that is done.
-_LAYER_DONE = ("Pull complete", "Already exists")
-
-
 def _show_bars(events: Iterator[dict[str, Any]]) -> None:
     from rich.console import Console
     from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn, TransferSpeedColumn
@@ -696,10 +688,12 @@ def _show_bars(events: Iterator[dict[str, Any]]) -> None:
             layer, status = event.get("id"), str(event.get("status", ""))
             if not isinstance(layer, str) or status.startswith("Pulling from"):
                 continue
+            if status == "Already exists":
+                continue  # shared with an image that is here
             if layer not in layers:
                 layers[layer] = bars.add_task(status, layer=layer[:12], total=None)
             detail = event.get("progressDetail") or {}
-            if status in _LAYER_DONE:
+            if status == "Pull complete":
                 total = bars.tasks[bars.task_ids.index(layers[layer])].total or 1
                 bars.update(layers[layer], description=status, completed=total, total=total)
             else:

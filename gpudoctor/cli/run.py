@@ -127,14 +127,14 @@ def _chosen(resolution: Resolution, facts: Facts) -> Candidate:
     """The image to start; raises LaunchError with the reason and what would help."""
     if resolution.best is not None:
         return resolution.best
-    if resolution.host.gpus == () and not resolution.request.cpu_only:
-        hint = "--gpus none runs TensorFlow on the CPU; gpudoctor check says what to do"
-        raise LaunchError("this machine has no NVIDIA GPU that its driver lists", hint)
-    if isinstance(resolution.host.gpus, Unread) and not resolution.request.cpu_only:
-        if not isinstance(facts.pci_gpus, Unread) and not facts.pci_gpus:
+    gpus = resolution.host.gpus
+    if not resolution.request.cpu_only and (isinstance(gpus, Unread) or not gpus):
+        hint = "gpudoctor check names the cause and the fix; --gpus none runs TensorFlow on the CPU"
+        if facts.pci_gpus == ():
             raise LaunchError("this machine has no NVIDIA GPU", "--gpus none runs TensorFlow on the CPU")
-        message = f"the GPUs of this machine cannot be read: {resolution.host.gpus}"
-        raise LaunchError(message, "gpudoctor check names the cause and the fix; --gpus none runs on the CPU")
+        if isinstance(gpus, Unread):
+            raise LaunchError(f"the GPUs of this machine cannot be read: {gpus}", hint)
+        raise LaunchError("the driver lists no GPU", hint)
     advice = "; ".join(one.text for one in resolution.advice)
     if not resolution.candidates:
         raise LaunchError(f"no such image: {resolution.message}", advice or "gpudoctor matrix list names all of them")

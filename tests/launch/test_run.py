@@ -60,17 +60,20 @@ def tiny(registry: LocalRegistry, tiny_image: str) -> tuple[str, ...]:
 
 
 def test_pulls_with_a_bar_for_every_layer_proves_tensorflow_and_returns_the_exit_code(
-    registry: LocalRegistry, engine: Engine, env: dict[str, str], tmp_path: Path
+    registry: LocalRegistry, tmp_path: Path
 ) -> None:
     reference = registry.reference("nvidia/tensorflow", TENSORFLOW_TAG)
-    remove_image(engine.docker_host, reference)
     report = tmp_path / "report.json"
     script = "import tensorflow as tf; print('TensorFlow is', tf.__version__); raise SystemExit(7)"
     options = ("--tf", "1.15", "--gpus", "none", "--registry", f"{registry.address}/nvidia", "--report", str(report))
-    with on_terminal((*options, "--", "python", "-c", script), env) as (run, terminal):
-        run.wait_for(b"Downloading", terminal)
-        run.wait_for(b"TensorFlow is 1.15.5", terminal)
-        assert run.end() == 7
+    # An engine of its own, which has no layer yet.
+    with PrivateEngine() as engine:
+        env = environment(engine.docker_host, HOME=str(tmp_path))
+        with on_terminal((*options, "--", "python", "-c", script), env) as (run, terminal):
+            run.wait_for(b"Downloading", terminal)
+            run.wait_for(b"TensorFlow is 1.15.5", terminal)
+            assert run.end() == 7
+        assert containers(engine.docker_host) == []
     shown = bytes(run.output).decode()
     assert f"pulling {reference} (" in shown
     assert "MB in 4 layers)" in shown
@@ -279,12 +282,27 @@ def test_a_disk_too_small_is_known_before_the_pull(registry: LocalRegistry, tmp_
         assert b"pulling" not in finished.stderr
 
 
+def test_an_engine_that_dies_is_told_from_a_command_that_ends(registry: LocalRegistry, tmp_path: Path) -> None:
+    with PrivateEngine() as engine:
+        env = environment(engine.docker_host, HOME=str(tmp_path))
+        options = ("--tag", TINY_TAG, "--registry", f"{registry.address}/tiny", "--gpus", "none", "--smoke", "off")
+        with started((*options, "--", "sh", "-c", "echo ready; sleep 1000"), env) as run:
+            assert run.process.stdout is not None
+            run.wait_for(b"ready", run.process.stdout.fileno())
+            engine.crash()
+            assert run.end() == 125
+            run.output += run.process.stdout.read()
+    said = bytes(run.output).decode()
+    assert "the engine was lost while the container ran" in said
+    assert "could not be removed" in said
+    assert "Traceback" not in said
+
+
 def test_pull_never_does_not_pull(env: dict[str, str], registry: LocalRegistry, engine: Engine) -> None:
     options = ("--tag", "20.12-tf1-py3", "--gpus", "none", "--registry", f"{registry.address}/tiny", "--pull", "never")
     remove_image(engine.docker_host, registry.reference("tiny/tensorflow", TINY_TAG))
     finished = gpudoctor_run((*options, "--smoke", "off", "--", "true"), env)
-    assert finished.returncode == 125
-    assert "is not on this machine, and --pull never forbids to fetch it" in faults(finished)[0]
+    assert "is not on this machine, and --pull never forbids to fetch it" in _refused(finished)
 
 
 def test_an_image_without_python_is_not_started_unproved(tiny: tuple[str, ...], env: dict[str, str]) -> None:
