@@ -37,8 +37,9 @@ HOST_ROOT = "/host"
 # Where NVIDIA's device plugin on some clusters mounts the driver, and no linker looks by itself.
 LIBRARY_FOLDER = "/usr/local/nvidia/lib64"
 
-# What the image may add to its base, unpacked. Seen in 2026-11: 30 MB, of which Pygments 9, the byte code of the
-# standard library 10. A second pip (13 MB) or a compiler (100 MB and more) would not fit; a new command does.
+# What the image may add to its base, unpacked. Measured as the difference of the engine's sizes, 2026-11: 33 MB, of
+# which 9.7 are byte code of the standard library and 9.6 Pygments, which rich brings. Room for a dependency that
+# grows; not for a pip of the image's own (8 MB, 16 with byte code), let alone a compiler or CUDA.
 ADDED_BYTES = 40_000_000
 
 
@@ -92,16 +93,20 @@ def base(client: docker.DockerClient, tmp_path_factory: pytest.TempPathFactory) 
 def built(client: docker.DockerClient, base: str) -> Iterator[Built]:
     """The image, built anew from this checkout."""
     name = "gpudoctor:of-the-tests"
-    client.images.build(
-        path=str(ROOT),
-        dockerfile=DOCKERFILE,
-        buildargs={"BASE": base},
-        tag=name,
-        network_mode="none",
-        nocache=True,
-        rm=True,
-        forcerm=True,
-    )
+    try:
+        client.images.build(
+            path=str(ROOT),
+            dockerfile=DOCKERFILE,
+            buildargs={"BASE": base},
+            tag=name,
+            network_mode="none",
+            nocache=True,
+            rm=True,
+            forcerm=True,
+        )
+    except docker.errors.BuildError as error:
+        log = "".join(line.get("stream", "") for line in error.build_log)
+        pytest.fail(f"{error.msg}\n{log[-3000:]}", pytrace=False)
     yield Built(image=name, base=base)
     client.images.remove(name)
 
@@ -216,22 +221,23 @@ def test_nvidias_runtime_is_asked_for_nvml_of_every_gpu_which_check_then_reads(
         call = next(call for call in gpu_engine.hook_calls() if call.container == container.id)
     assert call.visible_devices == "all"
     assert "NVIDIA_DRIVER_CAPABILITIES=utility" in call.environment
+    # Without --gpus, under `--runtime nvidia`, the image alone says which GPUs.
+    assert "NVIDIA_VISIBLE_DEVICES=all" in client.images.get(built.image).attrs["Config"]["Env"]
     assert exit_code == 0, report
     assert "455.45.01" in json.dumps(report["host"])
     assert "RTX 3090" in json.dumps(report["host"])
 
 
 def test_this_machine_looks_from_inside_as_it_does_from_outside(client: docker.DockerClient, built: Built) -> None:
-    inside = run(client, built.image, ["probe", "--host-root", HOST_ROOT], mounts={Path("/"): HOST_ROOT})
+    probe = ["probe", "--host-root", HOST_ROOT]
+    inside = run(client, built.image, probe, mounts={Path("/"): HOST_ROOT}, uts_mode="host")
     assert inside.exit_code in (0, 3), inside.stderr
-    # As nobody in particular, and from that folder too: what this user of the tests may see is not the question.
     outside = subprocess.run(
-        (sys.executable, "-m", "gpudoctor", "probe", "--host-root", "/"), capture_output=True, text=True, check=False
+        (sys.executable, "-m", "gpudoctor", "probe"), capture_output=True, text=True, timeout=60, check=False
     )
     here, there = json.loads(inside.stdout), json.loads(outside.stdout)
-    for document in (here, there):
-        assert document["system"]["os_name"]
-    for part in ("os_name", "kernel_release", "architecture"):
+    assert here["system"]["os_name"]
+    for part in ("hostname", "os_name", "kernel_release", "architecture"):
         assert here["system"][part] == there["system"][part]
     for part in ("kernel_module_version", "modules", "device_nodes"):
         assert here["driver"][part] == there["driver"][part]
@@ -311,7 +317,7 @@ def test_a_container_that_is_told_to_stop_ends_at_once(
             took = time.monotonic() - begun
         exit_code = container.wait(timeout=5)["StatusCode"]
         complaint = container.logs(stdout=False, stderr=True).decode()
-    assert (exit_code, complaint) == (130, "gpudoctor: interrupted\n")
+    assert (exit_code, complaint.strip()) == (130, "gpudoctor: interrupted")
     assert took < 10
 
 
@@ -324,8 +330,8 @@ def _writing_end(pipe: Path) -> Iterator[None]:
             end = os.open(pipe, os.O_WRONLY | os.O_NONBLOCK)
             break
         except OSError as error:
-            assert error.errno == errno.ENXIO
-            assert time.monotonic() < deadline, "nobody reads"
+            if error.errno != errno.ENXIO or time.monotonic() > deadline:
+                raise
             time.sleep(0.05)
     try:
         yield
@@ -347,11 +353,11 @@ def test_the_image_says_what_it_is_and_stays_small(
 
 
 def test_only_what_the_image_is_built_from_goes_to_the_engine() -> None:
-    patterns = (ROOT / ".dockerignore").read_text().splitlines()
-    sent = {path for path in exclude_paths(str(ROOT), [line for line in patterns if line[:1] not in ("", "#")], DOCKERFILE) if (ROOT / path).is_file()}
-    package = {
-        str(path.relative_to(ROOT))
-        for path in (ROOT / "gpudoctor").rglob("*")
-        if path.is_file() and path.suffix != ".pyc"
-    }
-    assert sent == package | {".dockerignore", DOCKERFILE, "LICENSE", "README.md", "compat_matrix.yaml", "pyproject.toml"}
+    lines = (ROOT / ".dockerignore").read_text().splitlines()
+    patterns = [line for line in lines if line and not line.startswith("#")]
+    sent = {path for path in exclude_paths(str(ROOT), patterns, DOCKERFILE) if (ROOT / path).is_file()}
+    # Every client sends the first two, whatever is ignored.
+    copied = {".dockerignore", DOCKERFILE, "LICENSE", "README.md"}
+    copied |= {"compat_matrix.yaml", "hatch_build.py", "pyproject.toml"}
+    package = [path for path in (ROOT / "gpudoctor").rglob("*") if path.is_file() and path.suffix != ".pyc"]
+    assert sent == copied | {str(path.relative_to(ROOT)) for path in package}
