@@ -37,9 +37,7 @@ def install_driver(system: SystemFacts) -> tuple[str, ...]:
     if system.os_id == "ubuntu":
         return ("sudo ubuntu-drivers install",)
     if system.os_id == "debian":
-        return (
-            "sudo apt-get install linux-headers-$(uname -r) nvidia-driver  # section non-free of sources.list",
-        )
+        return ("sudo apt-get install linux-headers-$(uname -r) nvidia-driver  # section non-free of sources.list",)
     return ()
 
 

@@ -82,5 +82,7 @@ class CheckResult:
     """The reading that was missing, where the outcome is unknown."""
     deciding: bool = False
     """Whether an unknown outcome of this check leaves the host unjudged: exit 3."""
+    explained_by: str | None = None
+    """Id of the check whose finding is why the reading was missing, where one is."""
     crash: str = ""
     """Where the outcome is crashed: the exception, one line."""

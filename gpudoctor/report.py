@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from gpudoctor import exit_codes
-from gpudoctor.facts import Facts
+from gpudoctor.facts import Facts, Unread
 from gpudoctor.findings import CheckResult, Finding, Outcome, Severity
 from gpudoctor.host import Host
 from gpudoctor.resolve import Candidate
+from gpudoctor.verdicts import Verdict
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,6 +30,23 @@ class Report:
         )
 
     @property
+    def roots(self) -> tuple[tuple[CheckResult, Finding], ...]:
+        """The errors that follow from no other, in order: the first is what to mend first."""
+        return tuple(pair for pair in self.findings(Severity.ERROR) if pair[1].caused_by is None)
+
+    @property
+    def nothing_runs(self) -> bool:
+        """There are GPUs, every TensorFlow there is was judged for them, and none runs as it is."""
+        has_gpus = not isinstance(self.host.gpus, Unread) and bool(self.host.gpus)
+        return (
+            has_gpus
+            and bool(self.runnable)
+            and all(
+                not candidate.verdict.runs and candidate.verdict is not Verdict.UNKNOWN for candidate in self.runnable
+            )
+        )
+
+    @property
     def unknown(self) -> tuple[CheckResult, ...]:
         """Checks that could not be answered, or crashed."""
         return tuple(
@@ -40,7 +58,7 @@ class Report:
     @property
     def outcome(self) -> str:
         """passed, warned, failed or unknown."""
-        if self.findings(Severity.ERROR):
+        if self.findings(Severity.ERROR) or self.nothing_runs:
             return "failed"
         if any(result.deciding for result in self.unknown):
             return "unknown"

@@ -22,9 +22,21 @@ def pull_bytes(packed_bytes: int) -> int:
 
 def bytes_in_words(size_bytes: int) -> str:
     """As disks are sold: 3.5 GB, 28 GB, 64 MB."""
+    return _in_words(size_bytes, 1000, ("B", "kB", "MB", "GB", "TB"))
+
+
+def memory_in_words(size_bytes: int) -> str:
+    """As memory is sold, by powers of two: 64 MiB, 24 GiB."""
+    return _in_words(size_bytes, 1024, ("B", "KiB", "MiB", "GiB", "TiB"))
+
+
+def _in_words(size_bytes: int, step: int, units: tuple[str, ...]) -> str:
     value = float(size_bytes)
-    for unit in ("B", "kB", "MB", "GB", "TB"):
-        if value < 1000 or unit == "TB":
-            return f"{value:.1f} {unit}" if value < 10 and unit != "B" else f"{value:.0f} {unit}"
-        value /= 1000
-    raise AssertionError("unreachable")
+    unit = units[0]
+    for larger in units[1:]:
+        # What would be rounded up to a whole step is said in the next unit.
+        if value < step - 0.5:
+            break
+        value, unit = value / step, larger
+    short = value < 9.95 and value != int(value)
+    return f"{value:.1f} {unit}" if short else f"{value:.0f} {unit}"

@@ -1,3 +1,3 @@
 """What every test may ask for."""
 
-pytest_plugins = ["tests.real.fixtures"]
+pytest_plugins = ["tests.golden.plugin", "tests.real.fixtures"]

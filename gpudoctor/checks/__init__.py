@@ -8,7 +8,8 @@ A check's file is named like its id with underscores. It holds
 and may hold
 
     applies(case) -> bool       whether the question makes sense on this host; default yes
-    CAUSED_BY = ("other-id",)   checks whose error, where they found one, is the root of this one's findings
+    CAUSED_BY = ("other-id",)   checks whose error, where they found one, is the root of this one's findings, and
+                                whose finding explains why this one could not be answered
     decides(case) -> bool       unknown leaves the whole host unjudged, exit 3; default no
 
 The first line of its docstring is what people read as its title.
@@ -22,9 +23,14 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from types import ModuleType
 
-from gpudoctor.facts import Facts, GpuFacts, Unread, UnreadError
+from gpudoctor.facts import Facts, GpuFacts, PciGpu, Unread, UnreadError, Why, known
 from gpudoctor.findings import CheckResult, Finding, Outcome, Severity
 from gpudoctor.matrix import Matrix
+from gpudoctor.versions import DriverVersion
+
+# Kernel drivers that hold a device so that a virtual machine may have it.
+# https://docs.kernel.org/driver-api/vfio.html (2026-11)
+KEPT_FOR_VIRTUAL_MACHINES = ("vfio-pci", "pci-stub")
 
 # The order in which a machine is built up, and read.
 AREAS = ("gpu", "driver", "cuda", "container", "image", "slurm", "k8s")
@@ -38,6 +44,32 @@ class Case:
     matrix: Matrix
     engine_asked: bool
     """Containers were asked for: an engine that is missing is then an error, else worth a line."""
+
+    @property
+    def container(self) -> str:
+        """The engine that this process runs inside, "" outside any.
+
+        Raises UnreadError where that is not known; so do the other questions.
+        """
+        return known(self.facts.system.container)
+
+    @property
+    def module_version(self) -> DriverVersion | None:
+        """Version of the loaded kernel module, None where none is loaded."""
+        version = self.facts.driver.kernel_module_version
+        if isinstance(version, Unread) and version.why is Why.ABSENT:
+            return None
+        return known(version)
+
+    @property
+    def gpus_of_this_host(self) -> tuple[PciGpu, ...]:
+        """GPUs on the bus that a driver of this machine may have; the others are kept for virtual machines."""
+        return tuple(gpu for gpu in known(self.facts.pci_gpus) if known(gpu.driver) not in KEPT_FOR_VIRTUAL_MACHINES)
+
+    @property
+    def listed_gpus(self) -> tuple[GpuFacts, ...]:
+        """What NVML lists; none where it could not be asked."""
+        return () if isinstance(self.facts.gpus, Unread) else self.facts.gpus
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,9 +95,15 @@ class Check:
         return tuple(getattr(self.module, "CAUSED_BY", ()))
 
     def decides(self, case: Case) -> bool:
-        """Whether the host is unjudged when this check is unknown."""
+        """Whether the host is unjudged when this check is unknown.
+
+        Where even that cannot be told, it is.
+        """
         ask = getattr(self.module, "decides", None)
-        return ask is not None and bool(ask(case))
+        try:
+            return ask is not None and bool(ask(case))
+        except Exception:
+            return True
 
 
 def discover() -> tuple[Check, ...]:
@@ -138,22 +176,26 @@ def _subject(gpu: GpuFacts) -> str:
 
 
 def _with_causes(results: tuple[CheckResult, ...], checks: tuple[Check, ...]) -> tuple[CheckResult, ...]:
-    """Name the root of every finding that has one among the errors found."""
+    """Name the root of every finding, and of every question left open, that has one among what was found."""
     causes = {check.id: check.caused_by for check in checks}
+    found = {result.check for result in results if result.findings}
     errors = {
         result.check for result in results if any(finding.severity is Severity.ERROR for finding in result.findings)
     }
 
-    def root(check: str, seen: frozenset[str]) -> str | None:
+    def root(check: str, among: set[str], seen: frozenset[str]) -> str | None:
         for cause in causes.get(check, ()):
-            if cause in errors and cause not in seen:
-                return root(cause, seen | {cause}) or cause
+            if cause in among and cause not in seen:
+                return root(cause, among, seen | {cause}) or cause
         return None
 
     def named(result: CheckResult) -> CheckResult:
-        cause = root(result.check, frozenset((result.check,)))
-        if cause is None:
-            return result
-        return replace(result, findings=tuple(replace(finding, caused_by=cause) for finding in result.findings))
+        itself = frozenset((result.check,))
+        if result.findings:
+            cause = root(result.check, errors, itself)
+            return replace(result, findings=tuple(replace(finding, caused_by=cause) for finding in result.findings))
+        if result.unread is not None:
+            return replace(result, explained_by=root(result.check, found, itself))
+        return result
 
     return tuple(named(result) for result in results)

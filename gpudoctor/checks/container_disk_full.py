@@ -13,8 +13,9 @@ from gpudoctor.sizes import LARGEST_PACKED_IMAGE_BYTES, SMALLEST_PACKED_IMAGE_BY
 def applies(case: Case) -> bool:
     """Where an engine of this machine answers."""
     engine = case.facts.engine
-    here = not isinstance(engine.data_root_free_bytes, Unread) or engine.data_root_free_bytes.why is not Why.UNSUPPORTED
-    return not isinstance(engine.version, Unread) and here
+    free = engine.data_root_free_bytes
+    elsewhere = isinstance(free, Unread) and free.why is Why.UNSUPPORTED
+    return not isinstance(engine.version, Unread) and not elsewhere
 
 
 def check(case: Case) -> Iterator[Finding]:

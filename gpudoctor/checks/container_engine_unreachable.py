@@ -9,6 +9,8 @@ from gpudoctor.distributions import package_manager
 from gpudoctor.facts import Unread, UnreadError, Why
 from gpudoctor.findings import Evidence, Finding, Fix, Severity
 
+CAUSED_BY = ("container-socket-permission",)
+
 
 def decides(case: Case) -> bool:
     """Only where containers were asked for."""
@@ -18,15 +20,15 @@ def decides(case: Case) -> bool:
 def check(case: Case) -> Iterator[Finding]:
     """No engine is no fault unless somebody wants one; one that hangs or answers nonsense is unknown."""
     version = case.facts.engine.version
-    if not isinstance(version, Unread) or version.why is Why.FORBIDDEN:
-        return  # the socket's permission is a check of its own
+    if not isinstance(version, Unread):
+        return
     if version.why is not Why.ABSENT:
         raise UnreadError(version)
     install = ("sudo apt-get install -y docker.io",) if package_manager(case.facts.system) == "apt" else ()
     yield Finding(
         severity=Severity.ERROR if case.engine_asked else Severity.INFO,
         message="no container engine answers",
-        evidence=(Evidence(source="docker version", value=str(version)),),
+        evidence=(Evidence(source="docker version", value=version.detail),),
         fix=Fix(
             text="start Docker, or install it; without one TensorFlow runs from pip only",
             commands=("sudo systemctl start docker", *install),

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from gpudoctor.checks import Case
 from gpudoctor.facts import known
 from gpudoctor.findings import Evidence, Finding, Fix, Severity
-from gpudoctor.sizes import SHM_BYTES, bytes_in_words
+from gpudoctor.sizes import SHM_BYTES, memory_in_words
 
 
 def check(case: Case) -> Iterator[Finding]:
@@ -15,14 +15,13 @@ def check(case: Case) -> Iterator[Finding]:
     size = known(case.facts.system.shm_bytes)
     if size >= SHM_BYTES:
         return
-    inside = known(case.facts.system.container)
-    if inside:
+    if case.container:
         fix = Fix(text="start the container with --ipc=host, or with --shm-size=1g")
     else:
         fix = Fix(text="enlarge it", commands=("sudo mount -o remount,size=1g /dev/shm",), needs_root=True)
     yield Finding(
         severity=Severity.WARNING,
-        message=f"/dev/shm holds {bytes_in_words(size)}, and NVIDIA's images want {bytes_in_words(SHM_BYTES)}",
-        evidence=(Evidence(source="df -h /dev/shm", value=bytes_in_words(size)),),
+        message=f"/dev/shm holds {memory_in_words(size)}, and NVIDIA's images want {memory_in_words(SHM_BYTES)}",
+        evidence=(Evidence(source="df -h /dev/shm", value=memory_in_words(size)),),
         fix=fix,
     )

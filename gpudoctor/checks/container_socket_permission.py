@@ -5,24 +5,40 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from gpudoctor.checks import Case
-from gpudoctor.facts import Unread, Why
+from gpudoctor.facts import Unread, UnreadError, Why
 from gpudoctor.findings import Evidence, Finding, Fix, Severity
+
+# Why an engine gave no answer, after it let this user in.
+_ANSWERED = (Why.TIMEOUT, Why.GARBLED)
+
+
+def applies(case: Case) -> bool:
+    """Where something is there that could refuse anybody."""
+    version = case.facts.engine.version
+    return not isinstance(version, Unread) or version.why is not Why.ABSENT
 
 
 def check(case: Case) -> Iterator[Finding]:
-    """The engine's socket is there and refuses this user."""
+    """The engine is there and refuses this user."""
     engine = case.facts.engine
-    if not isinstance(engine.version, Unread) or engine.version.why is not Why.FORBIDDEN:
+    version = engine.version
+    if not isinstance(version, Unread) or version.why in _ANSWERED:
         return
+    if version.why is not Why.FORBIDDEN:
+        raise UnreadError(version)
     socket = engine.host.removeprefix("unix://")
+    is_socket = socket != engine.host
     yield Finding(
         severity=Severity.ERROR if case.engine_asked else Severity.INFO,
         message=f"this user may not use the container engine at {socket}",
-        evidence=(Evidence(source=f"ls -l {socket}; id -nG", value=engine.version.detail),),
-        fix=Fix(
-            text="become a member of the group docker, which is as good as being root, and log in again",
-            commands=("sudo usermod -aG docker $USER",),
-            needs_root=True,
-            url="https://docs.docker.com/engine/install/linux-postinstall/",
-        ),
+        evidence=(Evidence(source=f"ls -l {socket}; id -nG" if is_socket else "docker version", value=version.detail),),
+        fix=_JOIN_GROUP if is_socket else Fix(text="ask whoever runs that engine to let this user in"),
     )
+
+
+_JOIN_GROUP = Fix(
+    text="become a member of the group docker, which is as good as being root, and log in again",
+    commands=("sudo usermod -aG docker $USER",),
+    needs_root=True,
+    url="https://docs.docker.com/engine/install/linux-postinstall/",
+)

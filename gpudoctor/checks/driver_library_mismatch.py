@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from gpudoctor.checks import Case
-from gpudoctor.facts import Unread
+from gpudoctor.facts import Unread, UnreadError
 from gpudoctor.findings import Evidence, Finding, Fix, Severity
+
+CAUSED_BY = ("container-gpus-not-requested", "driver-libraries-missing")
 
 # NVML_ERROR_LIB_RM_VERSION_MISMATCH
 # https://docs.nvidia.com/deploy/nvml-api/group__nvmlDeviceEnumvs.html (2026-11)
@@ -14,24 +16,27 @@ _VERSION_MISMATCH = 18
 
 
 def applies(case: Case) -> bool:
-    """Where a module is loaded."""
-    return not isinstance(case.facts.driver.kernel_module_version, Unread)
+    """Where a module is loaded; a Jetson's is that of its display."""
+    return not case.facts.system.jetson and case.module_version is not None
 
 
 def check(case: Case) -> Iterator[Finding]:
     """NVML says so itself; an older one that does not still names its own driver version."""
-    driver = case.facts.driver
-    version = driver.version
-    refused = isinstance(version, Unread) and version.code == _VERSION_MISMATCH
-    differs = not isinstance(version, Unread) and version != driver.kernel_module_version
-    if not refused and not differs:
+    version, module = case.facts.driver.version, case.module_version
+    if isinstance(version, Unread):
+        if version.code != _VERSION_MISMATCH:
+            raise UnreadError(version)
+        says = version.detail
+    elif version != module:
+        says = str(version)
+    else:
         return
     yield Finding(
         severity=Severity.ERROR,
-        message=f"the driver was upgraded and its old kernel module {driver.kernel_module_version} is still loaded",
+        message=f"the driver was upgraded and its old kernel module {module} is still loaded",
         evidence=(
-            Evidence(source="cat /proc/driver/nvidia/version", value=str(driver.kernel_module_version)),
-            Evidence(source="nvidia-smi", value=str(version)),
+            Evidence(source="cat /proc/driver/nvidia/version", value=str(module)),
+            Evidence(source="nvidia-smi", value=says),
         ),
         fix=Fix(
             text="reboot, or end what uses the GPU and load the new module; hold the package to keep it from happening"

@@ -18,22 +18,25 @@ def decides(case: Case) -> bool:
 
 
 def applies(case: Case) -> bool:
-    """Where there is a GPU on the bus; WSL and Jetson have drivers of another kind."""
-    system, pci = case.facts.system, case.facts.pci_gpus
-    return not system.wsl and not system.jetson and not isinstance(pci, Unread) and bool(pci)
+    """Where it answers or a GPU on the bus waits for it; WSL and Jetson have drivers of another kind."""
+    system = case.facts.system
+    if system.wsl or system.jetson:
+        return False
+    return not isinstance(case.facts.driver.version, Unread) or bool(case.gpus_of_this_host)
 
 
 def check(case: Case) -> Iterator[Finding]:
-    """Loaded means listed by the kernel; the version file of a loaded module proves it too."""
+    """1. NVML reaches it. 2. A loaded module has a version file. 3. The kernel lists it."""
     driver = case.facts.driver
-    if not isinstance(driver.kernel_module_version, Unread) or "nvidia" in known(driver.modules):
+    module = driver.kernel_module_version
+    if not isinstance(driver.version, Unread) or not isinstance(module, Unread) or "nvidia" in known(driver.modules):
         return
     yield Finding(
         severity=Severity.ERROR,
         message="the NVIDIA driver is not loaded: the kernel has no module nvidia",
         evidence=(
             Evidence(source="lsmod | grep nvidia", value="nothing"),
-            Evidence(source="cat /proc/driver/nvidia/version", value=driver.kernel_module_version.detail),
+            Evidence(source=f"cat {module.source}", value=module.detail),
         ),
         fix=Fix(
             text="if it is installed, load it and read why it refuses; if not, install it and reboot",

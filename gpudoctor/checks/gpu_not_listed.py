@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from gpudoctor.checks import Case
-from gpudoctor.facts import Unread, known
+from gpudoctor.facts import Facts, Reading, Unread, known
 from gpudoctor.findings import Evidence, Finding, Fix, Severity
 
 CAUSED_BY = (
+    "gpu-none-present",
     "driver-nouveau-bound",
     "driver-not-loaded",
     "driver-library-mismatch",
@@ -18,22 +19,25 @@ CAUSED_BY = (
 
 
 def decides(case: Case) -> bool:
-    """Without NVML's list nothing can be said of the host."""
-    return applies(case)
+    """Without NVML's list nothing can be said of the host; without the bus to compare it with, much can."""
+    return any(isinstance(reading, Unread) for reading in _answers(case.facts))
 
 
 def applies(case: Case) -> bool:
-    """Where the bus shows GPUs at all, and to a process that may see them all."""
-    pci = case.facts.pci_gpus
-    # A container is shown the whole bus and given some of the GPUs.
-    return not case.facts.system.container and not isinstance(pci, Unread) and bool(pci)
+    """Where there is a GPU that NVML should list; it does not list the one on a Jetson's chip."""
+    system = case.facts.system
+    return not system.jetson and bool(system.wsl or case.listed_gpus or case.gpus_of_this_host)
 
 
 def check(case: Case) -> Iterator[Finding]:
-    """Compare NVML's count with the bus; devices given away to a virtual machine do not count."""
-    given_away = ("vfio-pci", "pci-stub")
-    on_bus = [gpu for gpu in known(case.facts.pci_gpus) if gpu.driver not in given_away]
-    listed = known(case.facts.gpus)
+    """Compare NVML's count with the bus: every GPU answers, and none is missing."""
+    for reading in _answers(case.facts):
+        known(reading)
+    listed = case.listed_gpus
+    if case.facts.system.wsl or (listed and case.container):
+        return  # WSL has them on no bus; a container is shown the whole bus and given some of the GPUs
+    # One that nouveau holds is a finding of its own.
+    on_bus = [gpu for gpu in case.gpus_of_this_host if gpu.driver != "nouveau"]
     if len(listed) >= len(on_bus):
         return
     seen = {gpu.pci_address for gpu in listed}
@@ -45,9 +49,21 @@ def check(case: Case) -> Iterator[Finding]:
             Evidence(source="nvidia-smi -L", value=f"{len(listed)} GPUs"),
             Evidence(source="lspci -D -d 10de:", value=", ".join(missing)),
         ),
-        fix=Fix(
-            text="the kernel log says why the driver refused them",
-            commands=("sudo dmesg | grep -i -e NVRM -e nvidia",),
-            needs_root=True,
-        ),
+        fix=_GIVE_GPUS if case.container else _READ_LOG,
     )
+
+
+def _answers(facts: Facts) -> Iterator[Reading[object]]:
+    """What NVML tells of every driver and GPU that are well."""
+    yield facts.driver.version
+    yield facts.gpus
+    for gpu in () if isinstance(facts.gpus, Unread) else facts.gpus:
+        yield from (gpu.uuid, gpu.name, gpu.compute_capability)
+
+
+_GIVE_GPUS = Fix(text="start the container again with --gpus all: it has the driver and was given no GPU")
+_READ_LOG = Fix(
+    text="the kernel log says why the driver refused them",
+    commands=("sudo dmesg | grep -i -e NVRM -e nvidia",),
+    needs_root=True,
+)

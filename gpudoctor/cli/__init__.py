@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import codecs
 import importlib
+import io
 import os
 import sys
 
@@ -62,7 +64,25 @@ def group() -> None:
 
 def main() -> None:
     """Run a command; every fault ends here, as one line and an exit code."""
+    _speak_any_encoding()
     sys.exit(_main())
+
+
+_NEAREST = {"✓": "+", "✗": "x", "–": "-", "→": "->", "×": "x", "…": "..."}
+
+
+def _speak_any_encoding() -> None:
+    """Say the nearest letters where the terminal or the log has no others: not every one is UTF-8."""
+
+    def nearest(error: UnicodeError) -> tuple[str, int]:
+        assert isinstance(error, UnicodeEncodeError)  # these are streams to write to
+        letters = error.object[error.start : error.end]
+        return "".join(_NEAREST.get(letter, "?") for letter in letters), error.end
+
+    codecs.register_error("nearest", nearest)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="nearest")
 
 
 def _main() -> int:

@@ -43,7 +43,7 @@ def command(
     """Probe this machine, say what is wrong, why, and what mends it.
 
     Exit code: 0 nothing wrong, 1 something is, 3 could not look. With --driver and --gpu only the images are
-    judged: there is no machine to look at.
+    judged, for there is no machine to look at: 1 when none of them runs there.
     """
     matrix = options.load_matrix(matrix_path)
     named: dict[str, Any] = {"driver": driver, "gpus_named": gpus_named, "arch": arch, "wsl": wsl}
@@ -57,7 +57,8 @@ def command(
     if format_ == "json":
         click.echo(to_json.dumps(to_json.report(report, matrix)))
     else:
-        text = to_text.report(report, paint=options.painter(no_color=no_color), verbose=verbose, quiet=quiet)
+        paint = options.painter(no_color=no_color)
+        text = to_text.report(report, paint=paint, verbose=verbose, quiet=quiet, strict=strict)
         if text:
             click.echo(text)
     return report.exit_code(strict=strict)

@@ -40,7 +40,7 @@ matrix_option = click.option(
 )
 colour_option = click.option("--no-color", is_flag=True, help="No colours; NO_COLOR in the environment does the same.")
 quiet_option = click.option("-q", "--quiet", is_flag=True, help="Only what is wrong.")
-verbose_option = click.option("-v", "--verbose", is_flag=True, help="Also what was seen and what could not be read.")
+verbose_option = click.option("-v", "--verbose", is_flag=True, help="Also what is well, and what it rests on.")
 timeout_option = click.option(
     "--timeout",
     "timeout_seconds",
@@ -52,7 +52,7 @@ timeout_option = click.option(
 )
 host_root_option = click.option(
     "--host-root",
-    type=click.Path(path_type=Path),
+    type=click.Path(path_type=Path, readable=False),  # what cannot be read below it is a fact
     default=Path("/"),
     metavar="DIR",
     help="Read /proc, /sys, /dev, /etc and /lib/modules below DIR.",
@@ -76,7 +76,7 @@ what_if_options: Callable[[_F], _F] = stack(
 
 def painter(*, no_color: bool) -> Callable[[str, str], str]:
     """Colours for a terminal, none for anything else, --no-color or NO_COLOR (https://no-color.org)."""
-    if no_color or os.environ.get("NO_COLOR") or not sys.stdout.isatty():
+    if no_color or os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb" or not sys.stdout.isatty():
         return lambda _colour, text: text
 
     def paint(colour: str, text: str) -> str:
@@ -155,7 +155,7 @@ def probe_facts(facts_path: str | None, host_root: Path, timeout_seconds: float)
 
 def is_what_if(driver: str | None, gpus_named: tuple[str, ...], arch: str | None, *, wsl: bool) -> bool:
     """Whether any part of the host was named by hand."""
-    return bool(driver or gpus_named or arch or wsl)
+    return driver is not None or bool(gpus_named or arch or wsl)
 
 
 def host_from(

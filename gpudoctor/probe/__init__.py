@@ -26,9 +26,9 @@ def probe(
     Never raises for the machine's sake: what cannot be read is an Unread with its reason.
     """
     world = World(root=root, environ=environ, deadline=time.monotonic() + timeout_seconds)
-    # The engine has its own, shorter limit; what it leaves of the time is more than NVML needs on a sound driver.
+    # The engine has its own limit, less than half of the time: what it leaves is more than a sound driver needs.
     engine = containers.probe(world)
-    from_nvml = nvml.probe(world.remaining_seconds())
+    from_nvml = nvml.probe(round(world.remaining_seconds(), 1))
     from_kernel = kernel.probe(world)
     return Facts(
         probed_at=datetime.now(timezone.utc).isoformat(timespec="seconds").replace("+00:00", "Z"),

@@ -7,11 +7,16 @@ https://docs.docker.com/reference/api/engine/ (2026-11)
 from __future__ import annotations
 
 import hashlib
+import http.client
+import io
 import json
 import os
+import socket
+import time
+import urllib.parse
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from gpudoctor.facts import EngineFacts, Reading, Unread, Why
 from gpudoctor.probe.world import World, unread_os_error
@@ -28,8 +33,13 @@ _BINARY_FOLDERS = ("/usr/bin", "/usr/local/bin", "/usr/sbin", "/usr/local/nvidia
 # An answer of /info is some 5 kB. Something else listens there when it is longer than this.
 _MAX_ANSWER_BYTES = 4 << 20
 
-# A busy dockerd answers /info in well under a second; one that is wedged never does.
+# A busy dockerd answers /info in well under a second; one that is wedged never does. NVML comes after it, so
+# that each of its two questions gets no more than a fifth of what time is left.
 _ENGINE_SECONDS = 5.0
+_ENGINE_SHARE = 0.2
+
+# Prefix of what stands for an address where the Docker context that somebody chose is not there.
+_NO_CONTEXT = "context "
 
 
 def probe(world: World) -> EngineFacts:
@@ -49,8 +59,8 @@ def probe(world: World) -> EngineFacts:
         cgroup_version=_text(info, "CgroupVersion"),
         security_options=_texts(info, "SecurityOptions"),
         data_root=data_root,
-        data_root_free_bytes=_free_bytes(host, data_root),
-        toolkit_binaries=_toolkit_binaries(world),
+        data_root_free_bytes=_free_bytes(world, host, info, data_root),
+        toolkit_binaries=_toolkit_binaries(world, host),
     )
 
 
@@ -71,6 +81,7 @@ def engine_host(world: World) -> str:
         docker = endpoint.get("docker", {}) if isinstance(endpoint, dict) else {}
         if isinstance(docker, dict) and isinstance(docker.get("Host"), str) and docker["Host"]:
             return str(docker["Host"])
+        return f"{_NO_CONTEXT}{context}"  # not the default one: that would be another engine than docker's
     return f"unix://{world.path(DEFAULT_SOCKET)}"
 
 
@@ -84,20 +95,17 @@ def _json(path: Path) -> Mapping[str, Any]:
 
 def _get(host: str, path: str, world: World) -> Reading[Mapping[str, Any]]:
     source = f"GET {path} at {host}"
-    timeout = min(_ENGINE_SECONDS, world.remaining_seconds())
+    refused = unsupported(world, host)
+    if refused is not None:
+        return Unread(source=source, why=refused[0], detail=refused[1])
+    timeout = min(_ENGINE_SECONDS, _ENGINE_SHARE * world.remaining_seconds())
     try:
         status, body = _request(host, path, timeout)
-    except _UnsupportedHostError as error:
-        return Unread(source=source, why=Why.UNSUPPORTED, detail=str(error))
-    except TimeoutError:
-        return Unread(source=source, why=Why.TIMEOUT, detail=f"no answer within {timeout:.0f} s")
-    except OSError as error:
-        return _unread_socket(source, host, error)
-    except Exception as error:  # whatever speaks no HTTP
-        return Unread(source=source, why=Why.GARBLED, detail=f"no HTTP answer: {type(error).__name__}")
+    except Exception as error:
+        return _no_answer(source, host, timeout, error)
     if status != 200:
         why = Why.FORBIDDEN if status in (401, 403) else Why.FAILED
-        return Unread(source=source, why=why, detail=f"HTTP status {status}", code=status)
+        return Unread(source=source, why=why, detail=f"HTTP status {status}{_message(body)}", code=status)
     try:
         document = json.loads(body)
     except (ValueError, RecursionError):
@@ -107,30 +115,104 @@ def _get(host: str, path: str, world: World) -> Reading[Mapping[str, Any]]:
     return document
 
 
-class _UnsupportedHostError(Exception):
-    pass
+def _no_answer(source: str, host: str, timeout: float, error: Exception) -> Unread:
+    if isinstance(error, TimeoutError):
+        return Unread(source=source, why=Why.TIMEOUT, detail=f"no answer within {timeout:.2g} s")
+    if isinstance(error, http.client.RemoteDisconnected):
+        detail = "it closed the connection without an answer"
+    elif isinstance(error, OSError):
+        return _unread_socket(source, host, error)
+    elif isinstance(error, http.client.IncompleteRead):
+        detail = "the answer broke off"
+    elif isinstance(error, _TooLongError):
+        detail = "an answer longer than any engine's"
+    else:
+        detail = f"no HTTP answer: {type(error).__name__}"
+    return Unread(source=source, why=Why.GARBLED, detail=detail)
+
+
+def _message(body: bytes) -> str:
+    """What an engine says of a request that it refused: {"message": "..."}."""
+    try:
+        document = json.loads(body)
+    except (ValueError, RecursionError):
+        return ""
+    text = document.get("message") if isinstance(document, dict) else None
+    return f": {' '.join(text.split())[:200]}" if isinstance(text, str) and text.strip() else ""
+
+
+def unsupported(world: World, host: str) -> tuple[Why, str] | None:
+    """Why an engine at such an address is not asked."""
+    if host.startswith(_NO_CONTEXT):
+        return Why.FAILED, f"the Docker {host} is not on this machine (docker context ls)"
+    kind = host.partition("://")[0]
+    if kind not in ("unix", "tcp", "http"):
+        return Why.UNSUPPORTED, f"gpudoctor asks engines over unix:// and tcp:// only, not {kind}://"
+    if kind == "tcp" and any(world.environ.get(name) for name in ("DOCKER_TLS_VERIFY", "DOCKER_TLS")):
+        return Why.UNSUPPORTED, "gpudoctor asks no engine over TLS"
+    return None
 
 
 def _request(host: str, path: str, timeout: float) -> tuple[int, bytes]:
-    import http.client
-    import socket
+    """Status and body of a GET, within `timeout` however slowly the answer drips.
 
+    HTTP/1.0, so that the engine closes when it has said everything.
+    """
+    deadline = time.monotonic() + timeout
+    with connect(host, timeout) as connection:
+        connection.sendall(f"GET {path} HTTP/1.0\r\nHost: localhost\r\nUser-Agent: gpudoctor\r\n\r\n".encode())
+        received = _until_closed(connection, deadline)
+    response = http.client.HTTPResponse(cast(socket.socket, _Received(received)))
+    response.begin()
+    return response.status, response.read()
+
+
+def connect(host: str, timeout: float) -> socket.socket:
+    """A connection to the engine at unix://, tcp:// or http://; every wait on it ends after `timeout`."""
     kind, _, address = host.partition("://")
-    if kind == "unix":
-        connection = http.client.HTTPConnection("localhost", timeout=timeout)
-        connection.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        connection.sock.settimeout(timeout)
-        connection.sock.connect(address)
-    elif kind in ("tcp", "http"):
-        connection = http.client.HTTPConnection(address.rstrip("/"), timeout=timeout)
-    else:
-        raise _UnsupportedHostError(f"gpudoctor asks engines over unix:// and tcp:// only, not {kind}://")
+    if kind != "unix":
+        found = urllib.parse.urlsplit(f"//{address}")
+        # 2375 is what docker takes where the address names no port.
+        return socket.create_connection((found.hostname or "localhost", found.port or 2375), timeout)
+    connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
-        connection.request("GET", path)
-        response = connection.getresponse()
-        return response.status, response.read(_MAX_ANSWER_BYTES)
-    finally:
+        connection.settimeout(timeout)
+        connection.connect(address)
+    except BaseException:
         connection.close()
+        raise
+    return connection
+
+
+def _until_closed(connection: socket.socket, deadline: float) -> bytes:
+    parts: list[bytes] = []
+    length = 0
+    while True:
+        if length > _MAX_ANSWER_BYTES:
+            raise _TooLongError
+        remaining = deadline - time.monotonic()
+        if remaining <= 0:
+            raise TimeoutError
+        connection.settimeout(remaining)
+        part = connection.recv(1 << 16)
+        if not part:
+            return b"".join(parts)
+        parts.append(part)
+        length += len(part)
+
+
+class _TooLongError(Exception):
+    pass
+
+
+class _Received:
+    """Bytes that came in, where http.client expects a socket to read from."""
+
+    def __init__(self, content: bytes) -> None:
+        self._content = content
+
+    def makefile(self, _mode: str) -> io.BytesIO:
+        return io.BytesIO(self._content)
 
 
 def _unread_socket(source: str, host: str, error: OSError) -> Unread:
@@ -186,26 +268,34 @@ def _cdi_devices(info: Reading[Mapping[str, Any]]) -> Reading[tuple[str, ...]]:
     return tuple(sorted(str(name) for name in found))
 
 
-def _free_bytes(host: str, data_root: Reading[str]) -> Reading[int]:
+def _free_bytes(world: World, host: str, info: Reading[Mapping[str, Any]], data_root: Reading[str]) -> Reading[int]:
     if isinstance(data_root, Unread):
         return data_root
     source = f"statvfs {data_root}"
     if not host.startswith("unix://"):
         return Unread(source=source, why=Why.UNSUPPORTED, detail="the engine is on another machine")
+    if _text(info, "OperatingSystem") == "Docker Desktop":
+        return Unread(source=source, why=Why.UNSUPPORTED, detail="it is inside Docker Desktop's virtual machine")
+    path = world.path(data_root)
     try:
-        found = os.statvfs(data_root)
-    except OSError as error:
+        found = os.statvfs(path)
+    except PermissionError:
         # The folder is root's alone on many machines; the disk it stands on is the same one folder up.
-        if not isinstance(error, PermissionError):
-            return unread_os_error(source, error)
         try:
-            found = os.statvfs(Path(data_root).parent)
-        except OSError as inner:
-            return unread_os_error(source, inner)
+            found = os.statvfs(path.parent)
+        except OSError as error:
+            return unread_os_error(source, error)
+    except (OSError, ValueError) as error:  # ValueError: a name that no file can have
+        if isinstance(error, OSError):
+            return unread_os_error(source, error)
+        return Unread(source=source, why=Why.GARBLED, detail=str(error))
     return found.f_frsize * found.f_bavail
 
 
-def _toolkit_binaries(world: World) -> Reading[tuple[str, ...]]:
+def _toolkit_binaries(world: World, host: str) -> Reading[tuple[str, ...]]:
+    if not host.startswith("unix://"):
+        detail = "the engine is on another machine"
+        return Unread(source=" ".join(_BINARY_FOLDERS), why=Why.UNSUPPORTED, detail=detail)
     folders = [world.path(folder) for folder in _BINARY_FOLDERS]
     if world.is_here:
         folders.extend(Path(folder) for folder in world.environ.get("PATH", "").split(os.pathsep) if folder)

@@ -6,7 +6,7 @@ import stat
 from dataclasses import dataclass
 
 from gpudoctor.facts import PciGpu, Reading, Unread, Why
-from gpudoctor.probe.world import World
+from gpudoctor.probe.world import World, unread_os_error
 from gpudoctor.versions import DriverVersion, VersionError
 
 _MODULES = ("nvidia", "nouveau", "nova_core", "nova_drm", "vfio_pci", "dxgkrnl", "nvgpu")
@@ -51,8 +51,11 @@ def _module(world: World) -> tuple[Reading[DriverVersion], Reading[str]]:
     source = "/proc/driver/nvidia/version"
     text = world.read(source)
     if isinstance(text, Unread):
-        return _module_version_of_sys(world), text
+        return _first_known(_module_version_of_sys(world), text), text
     line = text.partition("\n")[0]
+    garbled = Unread(source=source, why=Why.GARBLED, detail=f"no version of a kernel module in {line[:80]!r}")
+    if "Kernel Module" not in line:
+        return _first_known(_module_version_of_sys(world), garbled), garbled
     flavour = "open" if "Open Kernel Module" in line else "proprietary"
     for word in line.split():
         try:
@@ -61,7 +64,12 @@ def _module(world: World) -> tuple[Reading[DriverVersion], Reading[str]]:
             continue
         if len(version.text.split(".")) > 1:
             return version, flavour
-    return Unread(source=source, why=Why.GARBLED, detail=f"no version in {line[:80]!r}"), flavour
+    return _first_known(_module_version_of_sys(world), garbled), flavour
+
+
+def _first_known(second: Reading[DriverVersion], first: Unread) -> Reading[DriverVersion]:
+    """The second source where it answers; else the first one's reason, unless that was only that it is not there."""
+    return first if isinstance(second, Unread) and first.why is not Why.ABSENT else second
 
 
 def _module_version_of_sys(world: World) -> Reading[DriverVersion]:
@@ -76,10 +84,15 @@ def _module_version_of_sys(world: World) -> Reading[DriverVersion]:
 
 
 def _modules(world: World) -> Reading[tuple[str, ...]]:
+    """1. /proc/modules. 2. Where the kernel was built without modules: the folders of /sys/module."""
     text = world.read("/proc/modules")
     if isinstance(text, Unread):
-        return text
-    names = (line.split(" ", 1)[0] for line in text.splitlines())
+        folders = world.entries("/sys/module") if text.why is Why.ABSENT else text
+        if isinstance(folders, Unread):
+            return text
+        names = folders
+    else:
+        names = tuple(line.partition(" ")[0] for line in text.splitlines())
     return tuple(sorted({name for name in names if name in _MODULES or name.startswith("nvidia_")}))
 
 
@@ -97,7 +110,7 @@ def _device_nodes(world: World) -> Reading[tuple[str, ...]]:
 
 def _is_character_device(world: World, name: str) -> bool:
     try:
-        return stat.S_ISCHR(world.path(name).stat().st_mode)
+        return stat.S_ISCHR(world.path(name, follow_last=False).stat().st_mode)
     except OSError:
         return False
 
@@ -111,33 +124,35 @@ def _pci_gpus(world: World) -> Reading[tuple[PciGpu, ...]]:
     folder = "/sys/bus/pci/devices"
     addresses = world.entries(folder)
     if isinstance(addresses, Unread):
-        return addresses
+        buses = world.entries("/sys/bus")
+        # A kernel without PCI knows its other buses; without them sysfs itself is missing.
+        return () if addresses.why is Why.ABSENT and not isinstance(buses, Unread) and buses else addresses
     gpus: list[PciGpu] = []
-    for address in addresses:
-        device = f"{folder}/{address}"
-        if _first_word(world.read(f"{device}/vendor")) != _NVIDIA_VENDOR:
-            continue
-        kind = _first_word(world.read(f"{device}/class"))
-        if kind is not None and kind[:6] not in _DISPLAY_CLASSES:
-            continue
-        gpus.append(PciGpu(address=address, device_id=_device_id(world, device), driver=_bound(world, device)))
+    for device in (f"{folder}/{address}" for address in addresses):
+        vendor, kind = _word(world, f"{device}/vendor"), _word(world, f"{device}/class")
+        for reading in (vendor, kind):
+            if isinstance(reading, Unread) and world.exists(device):
+                return reading  # it may be a GPU; one that was pulled out meanwhile is none
+        if vendor == _NVIDIA_VENDOR and str(kind).startswith(_DISPLAY_CLASSES):
+            identity = _word(world, f"{device}/device")
+            gpus.append(
+                PciGpu(
+                    address=device.rpartition("/")[2],
+                    device_id=identity if isinstance(identity, Unread) else identity.removeprefix("0x"),
+                    driver=_bound(world, device),
+                )
+            )
     return tuple(gpus)
 
 
-def _first_word(reading: Reading[str]) -> str | None:
-    if isinstance(reading, Unread):
-        return None
-    return reading.strip().lower()
-
-
-def _device_id(world: World, device: str) -> Reading[str]:
-    text = world.read(f"{device}/device")
-    return text if isinstance(text, Unread) else text.strip().lower().removeprefix("0x")
+def _word(world: World, name: str) -> Reading[str]:
+    text = world.read(name)
+    return text if isinstance(text, Unread) else text.strip().lower()
 
 
 def _bound(world: World, device: str) -> Reading[str]:
-    path = world.path(f"{device}/driver")
+    path = world.path(f"{device}/driver", follow_last=False)
     try:
         return path.readlink().name if path.is_symlink() else ""
     except OSError as error:
-        return Unread(source=f"{device}/driver", why=Why.FAILED, detail=error.strerror or str(error))
+        return unread_os_error(f"{device}/driver", error)

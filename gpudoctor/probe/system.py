@@ -10,6 +10,19 @@ from gpudoctor.probe.world import World, unread_os_error
 
 _UNLIMITED = (1 << 63) - 1
 
+# Docker lays files of its own over these in every container.
+# https://docs.docker.com/engine/network/#dns-services (2026-11)
+_DOCKER_MOUNTS = ("/etc/hosts", "/etc/hostname", "/etc/resolv.conf")
+
+# Parts of a cgroup's path, and whose they are.
+_CGROUP_MARKS = {
+    "/kubepods": "kubernetes",
+    "/docker/": "docker",
+    "/docker-": "docker",  # of systemd: docker-0123….scope; docker.service is the engine itself
+    "/libpod-": "podman",
+    "/lxc": "lxc",
+}
+
 
 def probe(world: World) -> SystemFacts:
     """Read everything; nothing here can hang or raise."""
@@ -52,29 +65,39 @@ def _os_release(text: Reading[str], key: str, default: str) -> Reading[str]:
 def _container(world: World) -> Reading[str]:
     """The engine that this process runs inside.
 
-    1. /.dockerenv: Docker. 2. /run/.containerenv: podman. 3. $container, as systemd-nspawn and others set it.
-    4. /.singularity.d: Apptainer. 5. $KUBERNETES_SERVICE_HOST: Kubernetes. 6. the cgroup path of process 1.
+    1. $KUBERNETES_SERVICE_HOST: Kubernetes, whatever engine it uses. 2. /.dockerenv and the mounts that Docker
+    makes: Docker; a virtual machine made from an image keeps the file alone. 3. /run/.containerenv: podman.
+    4. /.singularity.d: Apptainer. 5. $container, as systemd-nspawn and others set it. 6. the path of the cgroup.
     """
     if not world.is_here:
         return ""  # somebody shows us a host's files, so the host is what we judge
-    for path, engine in (
-        ("/.dockerenv", "docker"),
-        ("/run/.containerenv", "podman"),
-        ("/.singularity.d", "apptainer"),
-    ):
+    if world.environ.get("KUBERNETES_SERVICE_HOST"):
+        return "kubernetes"
+    if world.exists("/.dockerenv") and _has_docker_mounts(world):
+        return "docker"
+    for path, engine in (("/run/.containerenv", "podman"), ("/.singularity.d", "apptainer")):
         if world.exists(path):
             return engine
     if world.environ.get("container"):
         return world.environ["container"]
-    if world.environ.get("KUBERNETES_SERVICE_HOST"):
-        return "kubernetes"
-    cgroup = world.read("/proc/1/cgroup")
+    # Not that of process 1: /proc mounted with hidepid hides it from everybody but root.
+    cgroup = world.read("/proc/self/cgroup")
     if isinstance(cgroup, Unread):
         return cgroup
-    for mark in ("docker", "kubepods", "lxc", "libpod"):
-        if f"/{mark}" in cgroup:
-            return mark
+    for mark, engine in _CGROUP_MARKS.items():
+        if mark in cgroup:
+            return engine
     return ""
+
+
+def _has_docker_mounts(world: World) -> bool:
+    """Where mounts cannot be listed, the file is all there is to go by."""
+    mounts = world.read("/proc/self/mountinfo")
+    if isinstance(mounts, Unread):
+        return True
+    # Fifth field: where it is mounted. proc_pid_mountinfo(5)
+    points = {fields[4] for fields in map(str.split, mounts.splitlines()) if len(fields) > 4}
+    return not points.isdisjoint(_DOCKER_MOUNTS)
 
 
 def _shm_bytes(world: World) -> Reading[int]:

@@ -29,9 +29,13 @@ class World:
         """Whether the host's files are this process's own."""
         return self.root == Path("/")
 
-    def path(self, name: str) -> Path:
-        """Where a file of the host is to be found: /proc/modules below the root."""
-        return self.root / name.lstrip("/")
+    def path(self, name: str, *, follow_last: bool = True) -> Path:
+        """Where a file of the host is to be found: /proc/modules below the root.
+
+        Links are followed as the host follows them, so that an absolute one starts at `root` again; the last
+        part only with `follow_last`.
+        """
+        return Path(name) if self.is_here else _below(self.root, name, follow_last=follow_last)
 
     def remaining_seconds(self) -> float:
         """Until the deadline; never below zero."""
@@ -58,6 +62,38 @@ class World:
             return tuple(sorted(entry.name for entry in self.path(name).iterdir()))
         except OSError as error:
             return unread_os_error(name, error)
+
+
+# As many as Linux follows before it gives up. path_resolution(7)
+_MOST_LINKS = 40
+
+
+def _below(root: Path, name: str, *, follow_last: bool) -> Path:
+    walked: list[str] = []
+    ahead = _parts(name)
+    links = 0
+    while ahead:
+        part = ahead.pop(0)
+        if part == "..":
+            walked = walked[:-1]
+            continue
+        walked.append(part)
+        if not (ahead or follow_last):
+            continue
+        if links > _MOST_LINKS:
+            return Path("/dev/null", *walked)  # a circle: nothing is there
+        try:
+            target = str(root.joinpath(*walked).readlink())
+        except (OSError, ValueError):
+            continue  # no link, or nothing that can be read or named: whoever opens it will say
+        links += 1
+        walked = [] if target.startswith("/") else walked[:-1]
+        ahead = _parts(target) + ahead
+    return root.joinpath(*walked)
+
+
+def _parts(name: str) -> list[str]:
+    return [part for part in name.split("/") if part not in ("", ".")]
 
 
 _WHY = {errno.ENOENT: Why.ABSENT, errno.ENOTDIR: Why.ABSENT, errno.EACCES: Why.FORBIDDEN, errno.EPERM: Why.FORBIDDEN}

@@ -24,7 +24,12 @@ MATRIX_SCHEMA = "gpudoctor.matrix-list/1"
 
 def dumps(document: Any) -> str:
     """One object, readable and stable."""
-    return json.dumps(document, indent=2, ensure_ascii=False)
+    text = json.dumps(document, indent=2, ensure_ascii=False)
+    try:
+        text.encode()
+    except UnicodeEncodeError:  # bytes of a command line that are no UTF-8: no stream takes them as they are
+        return json.dumps(document, indent=2)
+    return text
 
 
 def _headed(schema: str, body: dict[str, Any]) -> dict[str, Any]:
@@ -54,6 +59,7 @@ def _result(value: CheckResult) -> dict[str, Any]:
         "outcome": value.outcome.value,
         "findings": [_finding(finding) for finding in value.findings],
         "unread": None if value.unread is None else encode(value.unread),
+        "explained_by": value.explained_by,
         **({"crash": value.crash} if value.crash else {}),
     }
 
@@ -120,7 +126,7 @@ def candidate(value: Candidate, matrix: Matrix) -> dict[str, Any]:
         "min_driver": _text(value.min_driver),
         "verdict": value.verdict.value,
         "gpus": [_gpu(gpu) for gpu in value.gpus],
-        "reasons": [encode_reason(reason) for reason in value.reasons],
+        "reasons": [encode_reason(reason) for reason in value.all_reasons],
         "confidence": value.confidence,
         "derived": list(image.derived),
         "sources": list(_links(image.provenance, matrix)),

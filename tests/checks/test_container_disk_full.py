@@ -1,0 +1,49 @@
+"""container-disk-full: room for the smallest image, and for the largest."""
+
+from __future__ import annotations
+
+import pytest
+
+from gpudoctor.facts import Why
+from gpudoctor.findings import Outcome, Severity
+from gpudoctor.sizes import LARGEST_PACKED_IMAGE_BYTES, SMALLEST_PACKED_IMAGE_BYTES, pull_bytes
+from tests.fakes import NO_ENGINE, answer, facts_of, unread
+
+CHECK = "container-disk-full"
+SMALLEST, LARGEST = pull_bytes(SMALLEST_PACKED_IMAGE_BYTES), pull_bytes(LARGEST_PACKED_IMAGE_BYTES)
+
+
+@pytest.mark.parametrize(
+    ("free", "asked", "severities"),
+    [
+        (LARGEST, False, []),
+        (LARGEST - 1, False, [Severity.INFO]),
+        (LARGEST - 1, True, [Severity.INFO]),
+        (SMALLEST, False, [Severity.INFO]),
+        (SMALLEST - 1, False, [Severity.WARNING]),
+        (SMALLEST - 1, True, [Severity.ERROR]),
+        (0, True, [Severity.ERROR]),
+    ],
+)
+def test_free_bytes_decide(free: int, asked: bool, severities: list[Severity]) -> None:
+    result = answer(CHECK, facts_of(engine={"data_root_free_bytes": free}), engine_asked=asked)
+    assert result.outcome is (Outcome.FAILED if severities else Outcome.PASSED)
+    assert [finding.severity for finding in result.findings] == severities
+
+
+def test_the_finding_says_how_much_there_is_and_how_much_is_needed() -> None:
+    (finding,) = answer(CHECK, facts_of(engine={"data_root_free_bytes": 1_500_000_000})).findings
+    assert "1.5 GB free below /var/lib/docker" in finding.message
+    assert "3.5 GB" in finding.message
+
+
+@pytest.mark.parametrize("why", [Why.FORBIDDEN, Why.ABSENT, Why.FAILED])
+def test_unread_free_bytes_are_unknown_and_do_not_decide(why: Why) -> None:
+    result = answer(CHECK, facts_of(engine={"data_root_free_bytes": unread(why)}), engine_asked=True)
+    assert (result.outcome, result.deciding) == (Outcome.UNKNOWN, False)
+
+
+def test_an_engine_elsewhere_and_none_at_all_are_not_asked() -> None:
+    elsewhere = facts_of(engine={"data_root_free_bytes": unread(Why.UNSUPPORTED)})
+    assert answer(CHECK, elsewhere).outcome is Outcome.NOT_APPLICABLE
+    assert answer(CHECK, facts_of(engine=NO_ENGINE)).outcome is Outcome.NOT_APPLICABLE

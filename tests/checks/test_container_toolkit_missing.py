@@ -1,0 +1,94 @@
+"""container-toolkit-missing: how the engine would hand out a GPU."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from gpudoctor.facts import Why
+from gpudoctor.findings import Outcome, Severity
+from tests.fakes import NO_ENGINE, NOT_LOADED, answer, facts_of, unread
+
+CHECK = "container-toolkit-missing"
+PLAIN: dict[str, Any] = {"runtimes": ("io.containerd.runc.v2", "runc"), "cdi_devices": (), "toolkit_binaries": ()}
+
+
+@pytest.mark.parametrize(
+    "engine",
+    [
+        {**PLAIN, "runtimes": ("nvidia", "runc")},
+        {**PLAIN, "cdi_devices": ("nvidia.com/gpu=0", "nvidia.com/gpu=all")},
+    ],
+    ids=["runtime", "CDI"],
+)
+def test_a_runtime_or_a_device_is_well(engine: dict[str, Any]) -> None:
+    assert answer(CHECK, facts_of(engine=engine)).outcome is Outcome.PASSED
+
+
+def test_devices_of_another_vendor_do_not_count() -> None:
+    engine = {**PLAIN, "cdi_devices": ("amd.com/gpu=0", "nvidia.com/nic=0")}
+    assert answer(CHECK, facts_of(engine=engine)).outcome is Outcome.FAILED
+
+
+@pytest.mark.parametrize(
+    ("binaries", "severity", "words", "installs"),
+    [
+        ((), Severity.ERROR, "not installed", True),
+        (("nvidia-container-cli",), Severity.ERROR, "not installed", True),
+        (("nvidia-ctk",), Severity.ERROR, "neither a runtime nor a device", False),
+        (("nvidia-container-runtime-hook",), Severity.WARNING, "only if the engine was started after", False),
+    ],
+)
+def test_what_is_installed_decides_how_bad_it_is(
+    binaries: tuple[str, ...], severity: Severity, words: str, installs: bool
+) -> None:
+    (finding,) = answer(CHECK, facts_of(engine={**PLAIN, "toolkit_binaries": binaries})).findings
+    assert (finding.severity, words in finding.message) == (severity, True)
+    assert finding.fix is not None
+    assert any("install" in command for command in finding.fix.commands) is installs
+    assert "sudo systemctl restart docker" in finding.fix.commands
+
+
+@pytest.mark.parametrize(
+    ("os_id", "like", "tool"),
+    [
+        ("ubuntu", ("debian",), "apt-get"),
+        ("rocky", ("rhel", "centos", "fedora"), "dnf"),
+        ("opensuse-leap", ("suse",), "zypper"),
+        ("linuxmint", ("ubuntu",), "apt-get"),
+    ],
+)
+def test_the_fix_speaks_the_distributions_language(os_id: str, like: tuple[str, ...], tool: str) -> None:
+    fix = answer(CHECK, facts_of(system={"os_id": os_id, "os_like": like}, engine=PLAIN)).findings[0].fix
+    assert fix is not None
+    assert any(tool in command for command in fix.commands)
+
+
+@pytest.mark.parametrize("part", ["runtimes", "cdi_devices", "toolkit_binaries"])
+@pytest.mark.parametrize("asked", [False, True])
+def test_unread_parts_are_unknown_and_decide_where_containers_are_wanted(part: str, asked: bool) -> None:
+    result = answer(CHECK, facts_of(engine={**PLAIN, part: unread(Why.UNSUPPORTED)}), engine_asked=asked)
+    assert (result.outcome, result.deciding) == (Outcome.UNKNOWN, asked)
+
+
+def test_a_gpu_on_the_bus_is_enough_to_ask() -> None:
+    facts = facts_of(driver=NOT_LOADED, gpus=unread(code=9), engine=PLAIN)
+    assert answer(CHECK, facts).outcome is Outcome.FAILED
+
+
+def test_unread_gpus_are_unknown_and_no_reason_to_call_it_well() -> None:
+    assert answer(CHECK, facts_of(gpus=unread(), pci_gpus=unread(), engine=PLAIN)).outcome is Outcome.UNKNOWN
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"engine": NO_ENGINE},
+        {"engine": PLAIN, "system": {"jetson": True}},
+        {"engine": PLAIN, "gpus": unread(Why.ABSENT, code=12), "pci_gpus": ()},
+    ],
+    ids=["no engine", "Jetson", "no GPU"],
+)
+def test_without_engine_or_gpu_nobody_asks(changed: dict[str, Any]) -> None:
+    assert answer(CHECK, facts_of(**changed)).outcome is Outcome.NOT_APPLICABLE

@@ -1,0 +1,116 @@
+"""gpudoctor probe: facts as JSON, by their own schema, without what names anybody."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+
+from gpudoctor.facts import Why
+from gpudoctor.render import to_json
+from tests.fakes import facts_of, unread
+from tests.machines import Machine, names
+
+
+def probe(*arguments: str, stdin: bytes = b"") -> subprocess.CompletedProcess[bytes]:
+    """gpudoctor probe on the machine under the tests."""
+    return subprocess.run(
+        (sys.executable, "-m", "gpudoctor", "probe", *arguments),
+        input=stdin,
+        capture_output=True,
+        env=dict(os.environ),
+        timeout=60,
+        check=False,
+    )
+
+
+@pytest.fixture(scope="module")
+def schema() -> dict[str, Any]:
+    """What `probe --schema` prints."""
+    done = probe("--schema")
+    assert (done.returncode, done.stderr) == (0, b"")
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
+
+
+def test_the_schema_is_one(schema: dict[str, Any]) -> None:
+    jsonschema.Draft202012Validator.check_schema(schema)
+    assert schema["$schema"] == "https://json-schema.org/draft/2020-12/schema"
+    assert schema["properties"]["schema"] == {"const": "gpudoctor.probe/1"}
+
+
+@pytest.mark.parametrize("name", names())
+def test_facts_of_every_machine_fit_the_schema(name: str, schema: dict[str, Any]) -> None:
+    with Machine.load(name).stage() as stage:
+        done = stage.run("probe")
+    assert done.stderr == ""
+    jsonschema.validate(json.loads(done.stdout), schema, cls=jsonschema.Draft202012Validator)
+
+
+def test_facts_of_the_machine_under_the_tests_fit_the_schema(schema: dict[str, Any]) -> None:
+    done = probe()
+    assert (done.returncode in (0, 3), done.stderr) == (True, b"")
+    jsonschema.validate(json.loads(done.stdout), schema, cls=jsonschema.Draft202012Validator)
+
+
+@pytest.mark.parametrize(
+    ("path", "wrong"), [(("system", "wsl"), None), (("gpus",), "none"), (("engine", "host"), 7), (("probed_at",), None)]
+)
+def test_the_schema_refuses_what_is_no_fact(path: tuple[str, ...], wrong: object, schema: dict[str, Any]) -> None:
+    document = json.loads(to_json.dumps(to_json.facts(facts_of())))
+    jsonschema.validate(document, schema)
+    place = document
+    for step in path[:-1]:
+        place = place[step]
+    place[path[-1]] = wrong
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate(document, schema)
+
+
+@pytest.mark.parametrize(
+    ("name", "code"),
+    [("rtx3090-455", 0), ("none", 0), ("driver-not-loaded", 3), ("driver-library-mismatch", 3)],
+)
+def test_it_exits_3_where_driver_and_gpus_could_not_be_read(name: str, code: int) -> None:
+    with Machine.load(name).stage() as stage:
+        assert stage.run("probe").returncode == code
+
+
+def test_redacted_facts_name_neither_host_nor_owner_nor_gpu() -> None:
+    with Machine.load("a100-450").stage() as stage:
+        plain, hidden = (stage.run("probe", *arguments).stdout for arguments in ((), ("--redact",)))
+    secrets = ["hgx-a100", *(gpu["uuid"] for gpu in json.loads(plain)["gpus"])]
+    assert len(secrets) == 9
+    assert [secret for secret in secrets if secret not in plain] == []
+    assert [secret for secret in secrets if secret in hidden] == []
+    assert len({gpu["uuid"] for gpu in json.loads(hidden)["gpus"]}) == 8
+
+
+def test_saved_facts_can_be_redacted_later(tmp_path: Path) -> None:
+    path = tmp_path / "facts.json"
+    path.write_text(to_json.dumps(to_json.facts(facts_of())))
+    done = probe("--facts", str(path), "--redact")
+    assert done.returncode == 0
+    assert json.loads(done.stdout)["system"]["hostname"] == "host"
+    again = probe("--facts", "-", "--redact", stdin=done.stdout)
+    assert again.stdout == done.stdout
+
+
+@pytest.mark.parametrize("system", [{"wsl": True}, {"jetson": True}])
+def test_no_bus_is_no_answer_where_gpus_stand_on_none(system: dict[str, bool]) -> None:
+    facts = facts_of(system=system, gpus=unread(Why.TIMEOUT), pci_gpus=())
+    assert probe("--facts", "-", stdin=to_json.dumps(to_json.facts(facts)).encode()).returncode == 3
+
+
+def test_an_unread_value_is_null_with_its_reason_beside_it() -> None:
+    with Machine.load("none").stage() as stage:
+        found = json.loads(stage.run("probe").stdout)
+    assert found["gpus"] is None
+    assert found["unread"]["gpus"]["why"] == "absent"
+    assert "N/A" not in json.dumps(found)
