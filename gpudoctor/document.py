@@ -87,7 +87,14 @@ def _decode(kind: Any, document: object, place: str) -> Any:
     allowed = (int, float) if kind is float else kind  # JSON knows no difference
     if not isinstance(document, allowed) or (kind is not bool and isinstance(document, bool)):
         raise DocumentError(place, f"expected {_NAMES[kind]}, found {_shown(document)}")
+    if isinstance(document, str) and not _is_unicode(document):
+        raise DocumentError(place, f"half a surrogate pair, which is no text: {_shown(document)}")
     return document
+
+
+def _is_unicode(text: str) -> bool:
+    """JSON may hold a lone \\ud800, and nothing can print it."""
+    return text.isascii() or not any("\ud800" <= letter <= "\udfff" for letter in text)
 
 
 def _decode_text(kind: type[Version] | type[Enum], document: object, place: str) -> Version | Enum:

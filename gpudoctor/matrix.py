@@ -6,21 +6,25 @@ The file's own comments describe its sections.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+import re
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
 
-from gpudoctor import gpu_names
-from gpudoctor.errors import GpudoctorError
+from gpudoctor import gpu_names, plain_yaml
+from gpudoctor.errors import GpudoctorError, InputError
 from gpudoctor.versions import ComputeCapability, CudaVersion, DriverVersion, TfVersion, Version, VersionError
 
 SCHEMA = "gpudoctor.matrix/1"
 FILE_NAME = "compat_matrix.yaml"
 
-# The shipped file is about 200 kB. YAML takes some 100 times its size in memory while it is read.
-MAX_FILE_BYTES = 4 << 20
+# The shipped file is about 200 kB.
+MAX_FILE_BYTES = 2 << 20
+
+# More faults than anyone mends one by one: such a file is something else.
+MAX_FAULTS = 1000
 
 CONFIDENCES = ("high", "medium", "low")
 
@@ -217,6 +221,10 @@ def fault_line(name: str, fault: Fault) -> str:
     return f"{name}{line}:{place} {fault.message}"
 
 
+class _TooManyFaultsError(Exception):
+    """There is no point in reading on."""
+
+
 class _Row:
     """One mapping of the document: reads its cells, notes faults, and which cells were asked for."""
 
@@ -224,15 +232,14 @@ class _Row:
         self.place = place
         self.faults = faults
         self.asked: set[str] = set()
-        if isinstance(document, dict):
-            self.cells: dict[Any, Any] = document
-        else:
-            self.cells = {}
-            self.fault("", f"expected a mapping, found {_found(document)}")
+        self.is_mapping = isinstance(document, dict)
+        self.cells: dict[Any, Any] = document if isinstance(document, dict) else {}
+        if not self.is_mapping:
+            _note(faults, place, f"expected a mapping, found {_found(document)}")
 
     def fault(self, key: str, message: str) -> None:
-        place = self.place if not key else f"{self.place}.{key}" if self.place else key
-        self.faults.append(Fault(place=place, message=message))
+        if self.is_mapping:  # of what is no mapping, that much is said already
+            _note(self.faults, f"{self.place}.{key}" if self.place else key, message)
 
     def text(self, key: str, *, default: str | None = None, example: str = "text") -> str:
         value = self.optional_text(key)
@@ -255,7 +262,7 @@ class _Row:
     def choice(self, key: str, choices: tuple[str, ...], default: str | None = None) -> str:
         value = self.text(key, default=default, example=" or ".join(choices))
         if key in self.cells and value and value not in choices:
-            self.fault(key, f"expected {' or '.join(choices)}, found {value!r}")
+            self.fault(key, f"expected {' or '.join(choices)}, found {_found(value)}")
         return value
 
     def version(self, key: str, kind: type[_V]) -> _V:
@@ -314,14 +321,25 @@ class _Row:
         for key in self.cells:
             if key in self.asked:
                 continue
-            near = difflib.get_close_matches(str(key), sorted(self.asked), n=1)
+            name = plain_yaml.shown_key(str(key))
+            near = difflib.get_close_matches(name, sorted(self.asked), n=1)
             meant = f"; did you mean {near[0]!r}?" if near else f"; known: {', '.join(sorted(self.asked))}"
-            self.fault(_shortened(str(key)), f"unknown key{meant}")
+            self.fault(name, f"unknown key{meant}")
+
+
+def _note(faults: list[Fault], place: str, message: str) -> None:
+    if len(faults) >= MAX_FAULTS:
+        raise _TooManyFaultsError
+    faults.append(Fault(place=place, message=message))
 
 
 def _found(value: object) -> str:
     if isinstance(value, bool):
         return "true or false without quotes"
+    if isinstance(value, plain_yaml.Unquoted):
+        return f"{_shortened(value.text)} without quotes"
+    if isinstance(value, int) and value.bit_length() > 64:  # str() of a really long one raises
+        return "a very long number"
     if isinstance(value, (int, float)):
         return f"the number {value}"
     if isinstance(value, str):
@@ -334,7 +352,8 @@ def _shortened(text: str) -> str:
 
 
 def _expected_text(value: object) -> str:
-    quotes = "; versions stand in quotes, or 12.10 is read as 12.1" if isinstance(value, (int, float)) else ""
+    unquoted = isinstance(value, (int, float, plain_yaml.Unquoted)) and not isinstance(value, bool)
+    quotes = "; versions stand in quotes, or 12.10 is read as 12.1" if unquoted else ""
     return f"expected text, found {_found(value)}{quotes}"
 
 
@@ -344,11 +363,21 @@ def parse(document: object, name: str = FILE_NAME) -> Matrix:
     Raises MatrixError with every fault.
     """
     faults: list[Fault] = []
+    try:
+        matrix = _parse(document, faults)
+    except _TooManyFaultsError:
+        last = Fault(place=faults[-1].place, message=f"more than {MAX_FAULTS} faults; the rest was not looked at")
+        raise MatrixError(name, (*faults, last)) from None
+    if faults:
+        raise MatrixError(name, tuple(faults))
+    return matrix
+
+
+def _parse(document: object, faults: list[Fault]) -> Matrix:
     root = _Row(document, "", faults)
-    if not faults:
-        schema = root.text("schema", example=SCHEMA)
-        if schema and schema != SCHEMA:
-            root.fault("schema", f"expected {SCHEMA!r}, found {_shortened(schema)!r}")
+    schema = root.text("schema", example=SCHEMA)
+    if schema and schema != SCHEMA:
+        root.fault("schema", f"expected {SCHEMA!r}, found {_found(schema)}")
     sources = _sources(root)
 
     def section(key: str, read: Callable[[_Row], _R]) -> tuple[_R, ...]:
@@ -366,7 +395,7 @@ def parse(document: object, name: str = FILE_NAME) -> Matrix:
             confidence=row.choice("confidence", CONFIDENCES, "high"),
             note=row.text("note", default=""),
         )
-        if not found.source and not faults:
+        if row.cells.get("source", []) == []:
             row.fault("source", "missing; every row names its sources")
         for index, key in enumerate(found.source):
             if key not in sources:
@@ -383,9 +412,10 @@ def parse(document: object, name: str = FILE_NAME) -> Matrix:
         images=section("images", lambda row: _image(row, provenance)),
     )
     root.close()
-    faults.extend(_across(matrix))
-    if faults:
-        raise MatrixError(name, tuple(faults))
+    # Rows with faults of their own hold stand-ins, which would be compared with each other here.
+    if not faults:
+        for fault in _across(matrix):
+            _note(faults, fault.place, fault.message)
     return matrix
 
 
@@ -399,6 +429,9 @@ def _read_row(item: object, place: str, faults: list[Fault], read: Callable[[_Ro
 def _sources(root: _Row) -> Mapping[str, str]:
     row = _Row(root.cells.get("sources", {}), "sources", root.faults)
     root.asked.add("sources")
+    for key in row.cells:
+        if not isinstance(key, str):
+            row.fault(_shortened(str(key)), f"expected a key as text, found {_found(key)}")
     return {key: row.text(key) for key in row.cells if isinstance(key, str)}
 
 
@@ -458,12 +491,20 @@ def _gpu(row: _Row, provenance: _ReadProvenance) -> GpuRow:
     )
 
 
+# https://pkg.go.dev/github.com/distribution/reference (2026-11)
+_TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
+_RELEASE = re.compile(r"[0-9]{1,4}(\.[0-9]{1,4}){0,3}")
+
+
 def _image(row: _Row, provenance: _ReadProvenance) -> ImageRow:
+    tag = row.text("tag", example="a tag like '22.12-tf1-py3'")
+    if tag and not _TAG.fullmatch(tag):
+        row.fault("tag", f"expected a tag like '22.12-tf1-py3', found {_found(tag)}")
     release = row.text("release", example="a release like '22.12'")
-    if release and not all(part.isascii() and part.isdecimal() for part in release.split(".")):
-        row.fault("release", f"expected a release like '22.12', found {_shortened(release)!r}")
+    if release and not _RELEASE.fullmatch(release):
+        row.fault("release", f"expected a release like '22.12', found {_found(release)}")
     return ImageRow(
-        tag=row.text("tag", example="a tag like '22.12-tf1-py3'"),
+        tag=tag,
         release=release,
         tensorflow=row.optional_version("tensorflow", TfVersion),
         cuda=row.optional_version("cuda", CudaVersion),
@@ -489,41 +530,73 @@ def _across(matrix: Matrix) -> Iterator[Fault]:
         if image.cuda is not None and image.cuda not in toolkits:
             message = f"{image.cuda} is not in the section `cuda`"
             yield Fault(place=f"images[{index}].cuda", message=message)
-    for section, rows in (
-        ("images", [row.tag for row in matrix.images]),
-        ("cuda", [row.version.text for row in matrix.cuda]),
+    generations = {row.compute_capability for row in matrix.generations}
+    for index, gpu in enumerate(matrix.gpus):
+        if gpu.compute_capability not in generations:
+            message = f"{gpu.compute_capability} is not in the section `generations`"
+            yield Fault(place=f"gpus[{index}].compute_capability", message=message)
+    keys: tuple[tuple[str, list[Hashable]], ...] = (
+        ("cuda", [row.version for row in matrix.cuda]),
+        ("minor_version_compatibility", [row.cuda_major for row in matrix.minor_version]),
+        ("forward_compatibility", [(row.cuda.major, row.cuda.minor) for row in matrix.forward]),
+        ("generations", [row.compute_capability for row in matrix.generations]),
         ("gpus", [row.name for row in matrix.gpus]),
-        ("generations", [row.compute_capability.text for row in matrix.generations]),
-    ):
-        seen: dict[str, int] = {}
+        ("images", [row.tag for row in matrix.images]),
+    )
+    for section, rows in keys:
+        seen: dict[Hashable, int] = {}
         for index, key in enumerate(rows):
             if key in seen:
-                yield Fault(place=f"{section}[{index}]", message=f"{key!r} stands already in {section}[{seen[key]}]")
+                shown = ".".join(map(str, key)) if isinstance(key, tuple) else str(key)
+                message = f"{_shortened(shown)!r} stands already in {section}[{seen[key]}]"
+                yield Fault(place=f"{section}[{index}]", message=message)
             seen.setdefault(key, index)
 
 
 def load(path: Path | None = None) -> Matrix:
     """Read and check a matrix file; without a path, the one that gpudoctor ships.
 
-    Raises MatrixError with every fault and its line, InputError when the file cannot be read.
+    Raises MatrixError with every fault and its line, InputError when the file cannot be read or is no YAML.
     """
     if path is None:
         path = shipped_path()
     text = _read(path)
-    import yaml
-
     try:
-        document = yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
-    except (yaml.YAMLError, ValueError) as error:
-        raise MatrixError(str(path), (_yaml_fault(error),)) from None
-    except RecursionError:
-        raise MatrixError(str(path), (Fault(place="", message="nested too deeply to be a matrix"),)) from None
+        document = plain_yaml.read(text)
+    except plain_yaml.PlainYamlError as error:
+        line = "" if error.line is None else f":{error.line}"
+        raise InputError(f"{path}{line}: {error.message}") from None
+    faults: tuple[Fault, ...] = ()
     try:
-        return parse(document, str(path))
+        matrix = parse(document.value, str(path))
     except MatrixError as error:
-        lines = _lines(text)
-        faults = tuple(replace(fault, line=_line(lines, fault.place)) for fault in error.faults)
-        raise MatrixError(str(path), faults) from None
+        faults = error.faults
+    if not faults and not document.repeated:
+        return matrix
+    raise MatrixError(str(path), _with_lines(text, faults))
+
+
+def _with_lines(text: bytes, faults: tuple[Fault, ...]) -> tuple[Fault, ...]:
+    """The faults with their lines, and keys that stand twice among them: the file is read again, with marks."""
+    around = {place for fault in faults for place in _places_around(fault.place)}
+    marked = plain_yaml.read(text, places=around)
+    twice = tuple(
+        Fault(place=one.place, message="stands twice; the second would hide the first", line=one.line)
+        for one in marked.repeated
+    )
+
+    def line(fault: Fault) -> int | None:
+        return next((marked.lines[place] for place in _places_around(fault.place) if place in marked.lines), None)
+
+    return twice + tuple(replace(fault, line=line(fault)) for fault in faults)
+
+
+def _places_around(place: str) -> Iterator[str]:
+    """The place itself, then each thing that holds it, innermost first."""
+    while place:
+        yield place
+        place = place[: max(place.rfind("."), place.rfind("["), 0)]
+    yield ""
 
 
 def shipped_path() -> Path:
@@ -533,8 +606,6 @@ def shipped_path() -> Path:
 
 
 def _read(path: Path) -> bytes:
-    from gpudoctor.errors import InputError
-
     try:
         with path.open("rb") as file:
             text = file.read(MAX_FILE_BYTES + 1)
@@ -542,48 +613,5 @@ def _read(path: Path) -> bytes:
         hint = "name a file that this user can read"
         raise InputError(f"{path}: cannot be read: {error.strerror}", hint) from None
     if len(text) > MAX_FILE_BYTES:
-        message = f"larger than {MAX_FILE_BYTES >> 20} MiB, which no matrix is"
-        raise MatrixError(str(path), (Fault(place="", message=message),))
+        raise InputError(f"{path}: larger than {MAX_FILE_BYTES >> 20} MiB, which no matrix is")
     return text
-
-
-def _yaml_fault(error: Exception) -> Fault:
-    mark = getattr(error, "problem_mark", None)
-    message = getattr(error, "problem", None) or str(error).splitlines()[0]
-    return Fault(place="", message=f"not YAML: {message}", line=None if mark is None else mark.line + 1)
-
-
-def _lines(text: bytes) -> dict[str, int]:
-    """Line of every mapping, list and cell by its place; only called when there is a fault to show."""
-    import yaml
-
-    lines: dict[str, int] = {}
-    walked: set[int] = set()
-
-    def walk(node: yaml.Node, place: str) -> None:
-        lines.setdefault(place, node.start_mark.line + 1)
-        if id(node) in walked:  # an alias: a small file of aliases of aliases has no end
-            return
-        walked.add(id(node))
-        if isinstance(node, yaml.MappingNode):
-            for key, value in node.value:
-                under = f"{place}.{_shortened(str(key.value))}" if place else str(key.value)
-                lines[under] = key.start_mark.line + 1
-                walk(value, under)
-        elif isinstance(node, yaml.SequenceNode):
-            for index, value in enumerate(node.value):
-                walk(value, f"{place}[{index}]")
-
-    root = yaml.compose(text, Loader=yaml.SafeLoader)
-    if root is not None:
-        walk(root, "")
-    return lines
-
-
-def _line(lines: Mapping[str, int], place: str) -> int | None:
-    """The line of a place, or of the nearest thing around it that is there."""
-    while place:
-        if place in lines:
-            return lines[place]
-        place = place[: max(place.rfind("."), place.rfind("["), 0)]
-    return lines.get("")

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Iterator
+import re
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from gpudoctor.errors import InputError
@@ -19,6 +20,10 @@ REPOSITORY = "tensorflow"
 
 LATEST = "latest"
 
+_SPEC_EXAMPLES = "say 1.15, 1.15.5, 2, 2.17, latest, or '>=2.10,<2.13'"
+_MAX_SPEC = 200
+_PYTHON = re.compile(r"[0-9]{1,3}\.[0-9]{1,3}")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
@@ -27,6 +32,8 @@ class Request:
     tf: str | None = None
     """As typed: 1.15, 2, latest, >=2.10,<2.13."""
     tag: str | None = None
+    image: str | None = None
+    """Any image, as typed; the matrix is then asked for no other."""
     python: str | None = None
     """3.8: only images with that Python."""
     cpu_only: bool = False
@@ -89,18 +96,20 @@ def resolve(request: Request, host: Host, matrix: Matrix) -> Resolution:
 
     Raises InputError when the request itself cannot be read.
     """
+    if request.python is not None and not _PYTHON.fullmatch(request.python):
+        raise InputError(f"--python {request.python!r}: expected X.Y", "as in 3.8")
     wanted = _wanted(request)
     images = [image for image in matrix.images if wanted(image) and _python_fits(image, request)]
-    candidates = sorted((_candidate(image, request, host, matrix) for image in images), key=_preference)
-    if request.tf == LATEST:
-        candidates = _latest(candidates)
+    asked = sorted((_candidate(image, request, host, matrix) for image in images), key=_preference)
+    latest = request.tag is None and (request.tf or LATEST).strip() == LATEST
+    candidates = _latest(asked) if latest else asked
     message = ""
     if not candidates:
         verdict, message = Verdict.NO_SUCH_IMAGE, _nearest(request, matrix)
     else:
         verdict = candidates[0].verdict
     best = next((candidate for candidate in candidates if candidate.verdict.runs), None)
-    advice = () if best is not None else tuple(_advice(request, images, host, matrix))
+    advice = () if best is not None else tuple(_advice(request, asked, host, matrix))
     return Resolution(
         request=request,
         host=host,
@@ -112,12 +121,12 @@ def resolve(request: Request, host: Host, matrix: Matrix) -> Resolution:
     )
 
 
-def runnable(host: Host, matrix: Matrix) -> tuple[Candidate, ...]:
+def runnable(host: Host, matrix: Matrix, *, python: str | None = None) -> tuple[Candidate, ...]:
     """For every minor version of TensorFlow, newest first, the best image for the host, whether it runs or not."""
-    request = Request()
+    request = Request(python=python)
     by_minor: dict[tuple[int, int], Candidate] = {}
     for image in matrix.images:
-        if image.tensorflow is None or image.igpu != host.jetson:
+        if image.tensorflow is None or image.igpu != host.jetson or not _python_fits(image, request):
             continue
         candidate = _candidate(image, request, host, matrix)
         other = by_minor.get(image.tensorflow.minor)
@@ -138,12 +147,14 @@ def _candidate(image: ImageRow, request: Request, host: Host, matrix: Matrix) ->
     )
 
 
-def _preference(candidate: Candidate) -> tuple[int, bool, tuple[int, ...], bool, str]:
-    """Best verdict, then sure rows, the newest release, Python 3 before Python 2."""
+def _preference(candidate: Candidate) -> tuple[int, bool, tuple[int, ...], bool, tuple[int, ...], str]:
+    """Best verdict, then sure rows, the newest release, Python 3 before Python 2, the newest TensorFlow."""
     image = candidate.image
-    newest_first = tuple(-part for part in image.release_key)
+    newest_first = tuple(-part for part in (*image.release_key, 0, 0, 0)[:4])
     python2 = (image.python or "").startswith("2")
-    return (candidate.verdict.rank, candidate.confidence == "low", newest_first, python2, image.tag)
+    numbers = () if image.tensorflow is None else image.tensorflow.numbers
+    tensorflow = tuple(-part for part in (*numbers, 0, 0, 0)[:3])
+    return (candidate.verdict.rank, candidate.confidence == "low", newest_first, python2, tensorflow, image.tag)
 
 
 def _latest(candidates: list[Candidate]) -> list[Candidate]:
@@ -166,7 +177,7 @@ def _latest(candidates: list[Candidate]) -> list[Candidate]:
 def _wanted(request: Request) -> Callable[[ImageRow], bool]:
     if request.tag is not None:
         return lambda image: image.tag == request.tag
-    matches = tf_matcher(LATEST if request.tf is None else request.tf)
+    matches = tf_matcher(LATEST if request.tf is None else request.tf)  # without either, the newest is meant
     return lambda image: image.tensorflow is not None and matches(image.tensorflow)
 
 
@@ -180,6 +191,8 @@ def tf_matcher(spec: str) -> Callable[[TfVersion], bool]:
     Raises InputError with examples when it means nothing.
     """
     spec = spec.strip()
+    if len(spec) > _MAX_SPEC:
+        raise InputError("--tf: longer than any TensorFlow version", _SPEC_EXAMPLES)
     if spec == LATEST:
         return lambda _version: True
     if spec and spec[0] in "<>=!~":
@@ -187,10 +200,9 @@ def tf_matcher(spec: str) -> Callable[[TfVersion], bool]:
     try:
         asked = TfVersion(spec.removesuffix(".*"))
     except VersionError:
-        message = f"--tf {spec!r} is no TensorFlow version"
-        raise InputError(message, "say 1.15, 1.15.5, 2, 2.17, latest, or '>=2.10,<2.13'") from None
-    # Trailing zeros count here: 2.10 is not 2.1.
-    typed = tuple(int(part) for part in asked.text.partition("-")[0].removesuffix(".*").split("."))
+        raise InputError(f"--tf {spec!r} is no TensorFlow version", _SPEC_EXAMPLES) from None
+    # Read from the text, because a trailing zero counts here: 1.0 means 1.0.*, and 1 means 1.*.
+    typed = tuple(int(part) for part in asked.text.partition("-")[0].split("."))
 
     def matches(version: TfVersion) -> bool:
         numbers = (*version.numbers, 0, 0, 0)
@@ -221,8 +233,11 @@ def _nearest(request: Request, matrix: Matrix) -> str:
     held = [row for row in matrix.images if row.tensorflow is not None and matches(row.tensorflow)]
     if held and request.python is not None:
         pythons = sorted({row.python for row in held if row.python}, key=_as_numbers)
-        return f"TensorFlow {request.tf} comes with Python {', '.join(pythons)}, not with {request.python}"
+        known = f"comes with Python {', '.join(pythons)}" if pythons else "comes with a Python that is not known"
+        return f"TensorFlow {request.tf or LATEST} {known}, not with {request.python}"
     minors = sorted({row.tensorflow.minor for row in matrix.images if row.tensorflow is not None})
+    if not minors:
+        return "the matrix names no image with its TensorFlow"
     return (
         f"no image of nvcr.io/nvidia/tensorflow holds TensorFlow {request.tf}; nearest: "
         f"{', '.join(_dotted(minor) for minor in _around(request.tf or '', minors))}"
@@ -240,31 +255,42 @@ def _as_numbers(text: str) -> tuple[int, ...]:
 
 def _around(spec: str, minors: list[tuple[int, int]]) -> list[tuple[int, int]]:
     """The minors next below and above the first version that a spec names."""
-    digits = _as_numbers("".join(one if one.isdecimal() or one == "." else " " for one in spec).split(" ")[-1])
-    target = (*digits, 0, 0)[:2]
+    first = re.search(r"[0-9]+(\.[0-9]+)*", spec)
+    target = (*_as_numbers("" if first is None else first[0]), 0, 0)[:2]
     below = [minor for minor in sorted(minors) if minor <= target]
     above = [minor for minor in sorted(minors) if minor > target]
     return below[-1:] + above[:1]
 
 
-def _advice(request: Request, images: list[ImageRow], host: Host, matrix: Matrix) -> Iterator[Advice]:
+def _advice(request: Request, candidates: Sequence[Candidate], host: Host, matrix: Matrix) -> Iterator[Advice]:
     if request.cpu_only:
         return
-    driver = _driver_advice(request, images, host, matrix)
+    driver = _driver_advice(request, [one.image for one in candidates if _driver_may_help(one)], host, matrix)
     if driver is not None:
         yield driver
-    nearest = _nearest_running(request, images, host, matrix)
+    nearest = _nearest_running(request, [one.image for one in candidates], host, matrix)
     if nearest is not None:
         yield nearest
 
 
+def _driver_may_help(candidate: Candidate) -> bool:
+    """Whether nothing refuses the image that no driver changes."""
+    return not any(
+        reason.verdict is Verdict.WILL_NOT_RUN and reason.rule in ("platform", "gpu_range", "gpu_code")
+        for reason in candidate.all_reasons
+    )
+
+
 def _driver_advice(request: Request, images: list[ImageRow], host: Host, matrix: Matrix) -> Advice | None:
-    """The least newer driver with which one of the images runs: found by judging, so it keeps its promise."""
+    """The least change of driver with which one of the images runs: found by judging, so it keeps its promise."""
     if isinstance(host.driver, Unread) or isinstance(host.gpus, Unread) or host.wsl or host.jetson:
         return None
+    # A new driver must know the GPU by the table: that it lists it today says nothing of tomorrow. One of each kind
+    # is enough to ask.
+    kinds = {(gpu.compute_capability, gpu.data_center, gpu.product_first_branch): gpu for gpu in host.gpus}
+    gpus = tuple(replace(gpu, listed_by_driver=False) for gpu in kinds.values())
     for driver in _driver_steps(images, host.driver, matrix):
-        # A new driver must know the GPU by the table: that it lists it today says nothing of tomorrow.
-        later = replace(host, driver=driver, gpus=tuple(replace(gpu, listed_by_driver=False) for gpu in host.gpus))
+        later = replace(host, driver=driver, gpus=gpus)
         unlocked = sorted(
             (one for one in (_candidate(image, request, later, matrix) for image in images) if one.verdict.runs),
             key=_preference,
@@ -280,7 +306,11 @@ def _driver_advice(request: Request, images: list[ImageRow], host: Host, matrix:
 
 
 def _driver_steps(images: list[ImageRow], current: DriverVersion, matrix: Matrix) -> list[DriverVersion]:
-    """Every driver number at which a verdict can change, above the current one, least first."""
+    """Every driver number at which a verdict can change: newer ones, least first; then older ones, newest first.
+
+    Older ones help a GPU that the newest drivers have dropped, and nothing else: any other image that an older
+    driver runs, a newer one runs too.
+    """
     steps: set[DriverVersion] = set()
     for image in images:
         bundled = bundled_driver(image, matrix)
@@ -291,19 +321,20 @@ def _driver_steps(images: list[ImageRow], current: DriverVersion, matrix: Matrix
             if floor is not None:
                 steps.add(floor.min_driver)
         steps.update(image.forward_compat or ())
-    steps.update(row.first_branch for row in matrix.generations if row.first_branch is not None)
-    return sorted(step for step in steps if step > current)
+    for row in matrix.generations:
+        steps.update(branch for branch in (row.first_branch, row.last_branch) if branch is not None)
+    steps.update(row.first_branch for row in matrix.gpus if row.first_branch is not None)
+    newer = sorted(step for step in steps if step > current)
+    return [*newer, *sorted((step for step in steps if step < current), reverse=True)]
 
 
 def _nearest_running(request: Request, images: list[ImageRow], host: Host, matrix: Matrix) -> Advice | None:
     """The TensorFlow nearest to the one asked for that runs on the host as it is."""
-    running = [candidate for candidate in runnable(host, matrix) if candidate.verdict.runs]
-    if not running:
-        return None
+    running = [one for one in runnable(host, matrix, python=request.python) if one.verdict.runs]
     asked = [image.tensorflow.minor for image in images if image.tensorflow is not None]
-    if not asked:
-        asked = _around(request.tf or "", [one.image.tensorflow.minor for one in running if one.image.tensorflow])
-    if not asked:
+    if not asked and request.tf is not None:
+        asked = _around(request.tf, [one.image.tensorflow.minor for one in running if one.image.tensorflow])
+    if not running or not asked:  # nothing runs, or a tag was asked for whose TensorFlow nobody knows
         return None
 
     def distance(candidate: Candidate) -> tuple[int, int]:

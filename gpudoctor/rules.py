@@ -16,8 +16,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import lru_cache
 
-from gpudoctor.facts import Unread
-from gpudoctor.host import Host, HostGpu
+from gpudoctor.facts import Reading, Unread
+from gpudoctor.host import NOT_NAMED, Host, HostGpu
 from gpudoctor.matrix import ImageRow, Matrix, Provenance
 from gpudoctor.verdicts import Reason, Ruling, Verdict, worst
 from gpudoctor.versions import ComputeCapability, CudaVersion, DriverVersion
@@ -73,13 +73,13 @@ def judge(image: ImageRow, host: Host, matrix: Matrix, *, cpu_only: bool = False
 
 def judge_gpu(image: ImageRow, gpu: HostGpu, host: Host, matrix: Matrix) -> GpuRuling:
     """Rules 2 to 6 for one GPU."""
-    rulings = [driver_knows_gpu(gpu, host, matrix)]
-    code = gpu_range(image, gpu, matrix)
-    if code.verdict.runs:
-        native = gpu_code(image, gpu, matrix)
-        code = Ruling(verdict=worst(code.verdict, native.verdict), reasons=(*code.reasons, *native.reasons))
-    rulings.append(code)
-    rulings.append(driver_route(image, gpu, host, matrix, needs_jit=code.verdict is Verdict.RUNS_WITH_PTX_JIT))
+    rulings = [driver_knows_gpu(gpu, host, matrix), gpu_range(image, gpu, matrix)]
+    needs_jit = False
+    # Where the range is unknown the code is asked all the same: without any, no range would help.
+    if rulings[-1].verdict is not Verdict.WILL_NOT_RUN and not isinstance(gpu.compute_capability, Unread):
+        rulings.append(gpu_code(image, gpu, matrix))
+        needs_jit = rulings[-1].verdict is Verdict.RUNS_WITH_PTX_JIT
+    rulings.append(driver_route(image, gpu, host, matrix, needs_jit=needs_jit))
     return GpuRuling(
         gpu=gpu,
         verdict=worst(*(ruling.verdict for ruling in rulings)),
@@ -138,12 +138,15 @@ def gpu_range(image: ImageRow, gpu: HostGpu, matrix: Matrix) -> Ruling:
         detail = f"the compute capability of {gpu.label} could not be read: {capability.detail}"
         return Ruling.of(Verdict.UNKNOWN, "gpu_range", detail, capability.source)
     floor = _floor(image)
+    built = _built_for(image, matrix)
     if floor is None:
+        # The range of 17.x is its build list; of a derived one only what stands on it is sure.
+        if built is not None and capability >= min(built.capabilities):
+            return Ruling(verdict=Verdict.RUNS)
         detail = f"the lowest compute capability of {image.tag} is not known"
         return Ruling.of(Verdict.UNKNOWN, "gpu_range", detail, _link(image.provenance, matrix))
     if capability >= floor.capability:
         return Ruling(verdict=Verdict.RUNS)
-    built = _built_for(image, matrix)
     detail = (
         f"{gpu.label} has compute capability {capability}, and the image is documented for {floor.capability}"
         f" and newer{floor.label}"
@@ -236,8 +239,9 @@ def gpu_code(image: ImageRow, gpu: HostGpu, matrix: Matrix) -> Ruling:
         return ruling(Verdict.UNKNOWN, f"which GPUs {image.tag} holds code for is not known")
     holds = _native(capability, image, built, matrix)
     label = "" if built is None else built.label
-    if holds is not None and image.cuda is not None and not _cuda_knows(capability, image.cuda, matrix):
-        detail = f"CUDA {image.cuda} is older than {gpu.label} ({capability}); it runs the code for {holds}{label}"
+    knows = holds == capability or image.cuda is None or _cuda_knows(capability, image.cuda, matrix)
+    if holds is not None and not knows:
+        detail = f"CUDA {image.cuda} does not know {gpu.label} ({capability}) yet; it runs the code for {holds}{label}"
         return ruling(Verdict.RUNS_UNSUPPORTED, detail, _GUIDE)
     if holds is not None:
         return ruling(Verdict.RUNS, f"native code for {holds} runs on {capability}{label}", _GUIDE)
@@ -254,6 +258,8 @@ def gpu_code(image: ImageRow, gpu: HostGpu, matrix: Matrix) -> Ruling:
         )
         return ruling(Verdict.WILL_NOT_RUN, detail, _CUDA_10_ON_AMPERE)
     ptx = _ptx(image, built, matrix)
+    if ptx is None or (built is None and _may_be_native(capability, matrix)):
+        return ruling(Verdict.UNKNOWN, f"whether {image.tag} holds code for {capability} is not known")
     if ptx and min(ptx) <= capability:
         compiled = max(one for one in ptx if one <= capability)
         detail = (
@@ -284,19 +290,30 @@ def _native(
     return max(fitting, default=None)
 
 
+def _may_be_native(capability: ComputeCapability, matrix: Matrix) -> bool:
+    """Whether a generation that this capability runs the code of has no known first CUDA."""
+    return any(
+        row.first_cuda is None
+        for row in matrix.generations
+        if row.compute_capability.major == capability.major and row.compute_capability <= capability
+    )
+
+
 def _cuda_knows(capability: ComputeCapability, cuda: CudaVersion, matrix: Matrix) -> bool:
+    """Whether this CUDA makes code for it; a capability that the table does not hold came after the table."""
     row = matrix.generation(capability)
-    return row is None or row.first_cuda is None or row.first_cuda <= cuda
+    return row is not None and row.first_cuda is not None and row.first_cuda <= cuda
 
 
-def _ptx(image: ImageRow, built: _Built | None, matrix: Matrix) -> tuple[ComputeCapability, ...]:
+def _ptx(image: ImageRow, built: _Built | None, matrix: Matrix) -> tuple[ComputeCapability, ...] | None:
+    """The PTX inside, empty where there is none, None where nobody knows."""
     if image.ptx is not None:
         return image.ptx
     if built is not None:
         return (max(built.capabilities),)  # builds add PTX for the newest entry of their list
     toolkit = None if image.cuda is None else matrix.cuda_row(image.cuda)
     if toolkit is None or toolkit.max_native_capability is None:
-        return ()
+        return None
     return (toolkit.max_native_capability,)
 
 
@@ -336,7 +353,7 @@ def bundled_driver(image: ImageRow, matrix: Matrix, *, windows: bool = False) ->
 def driver_native(image: ImageRow, host: Host, matrix: Matrix) -> Ruling:
     """Rule 4: a driver of the toolkit's branch, or of a newer one, runs it as it is."""
     assert not isinstance(host.driver, Unread)
-    if host.wsl and not isinstance(host.driver_cuda_version, Unread) and image.cuda is not None:
+    if _by_cuda_version(host) and image.cuda is not None:
         return _native_by_cuda(image.cuda, host.driver_cuda_version)
     bundled = bundled_driver(image, matrix, windows=host.wsl)
     source = _link(image.provenance, matrix)
@@ -364,8 +381,15 @@ def driver_native(image: ImageRow, host: Host, matrix: Matrix) -> Ruling:
     return Ruling.of(Verdict.RUNS, "driver_native", detail, source)
 
 
-def _native_by_cuda(image_cuda: CudaVersion, driver_cuda: CudaVersion) -> Ruling:
-    """On WSL, NVML names the driver of Windows; its CUDA version says what it runs."""
+def _by_cuda_version(host: Host) -> bool:
+    """On WSL, NVML names the driver of Windows; its CUDA version says what it runs, if it can be asked."""
+    return host.wsl and host.driver_cuda_version != NOT_NAMED
+
+
+def _native_by_cuda(image_cuda: CudaVersion, driver_cuda: Reading[CudaVersion]) -> Ruling:
+    if isinstance(driver_cuda, Unread):
+        detail = f"which CUDA the driver of Windows runs could not be read: {driver_cuda.detail}"
+        return Ruling.of(Verdict.UNKNOWN, "driver_native", detail, driver_cuda.source)
     enough = (driver_cuda.major, driver_cuda.minor) >= (image_cuda.major, image_cuda.minor)
     detail = f"the driver of Windows runs CUDA up to {driver_cuda}; the image holds {image_cuda}"
     verdict = Verdict.RUNS if enough else Verdict.WILL_NOT_RUN
@@ -381,9 +405,9 @@ def forward_compat(image: ImageRow, gpu: HostGpu, host: Host, matrix: Matrix) ->
 
     if host.wsl:
         return ruling(Verdict.WILL_NOT_RUN, "forward compatibility does not work on WSL")
-    if isinstance(gpu.data_center, Unread):
-        return ruling(Verdict.UNKNOWN, f"whether {gpu.label} is a data-centre GPU is not known", gpu.data_center.source)
     listed = _listed(image, host.driver, matrix)
+    if isinstance(gpu.data_center, Unread) and listed.verdict is not Verdict.WILL_NOT_RUN:
+        return ruling(Verdict.UNKNOWN, f"whether {gpu.label} is a data-centre GPU is not known", gpu.data_center.source)
     if gpu.data_center == "no":
         would = (
             "; a data-centre GPU of this capability could use it" if gpu.bare_capability and listed.verdict.runs else ""
@@ -428,7 +452,15 @@ def _listed(image: ImageRow, driver: DriverVersion, matrix: Matrix) -> _Listed:
         detail = f"the drivers that {image.tag} lists for forward compatibility are not known"
         return _Listed(verdict=Verdict.UNKNOWN, detail=detail, source=_link(image.provenance, matrix))
     source = _link(row.provenance, matrix)
-    if any(branch.branch == driver.branch for branch in row.branches):
+    taken = next((branch for branch in row.branches if branch.branch == driver.branch), None)
+    if taken is not None:
+        floor = max(taken, _highest_floors(matrix).get(driver.branch, taken))
+        if driver < floor:
+            detail = (
+                f"the compat package of CUDA {row.cuda} takes branch {driver.branch}, but other images take it from"
+                f" {floor} on, and from where {image.tag} does is not known"
+            )
+            return _Listed(verdict=Verdict.UNKNOWN, detail=detail, source=source)
         detail = (
             f"the compat package of CUDA {row.cuda} takes branch {driver.branch} (derived: the image's own list is"
             " not known)"
@@ -437,8 +469,20 @@ def _listed(image: ImageRow, driver: DriverVersion, matrix: Matrix) -> _Listed:
     if any(branch.branch == driver.branch for branch in row.refused):
         detail = f"the compat package of CUDA {row.cuda} does not take branch {driver.branch} (derived)"
         return _Listed(verdict=Verdict.WILL_NOT_RUN, detail=detail, source=source)
-    detail = f"whether the compat package of CUDA {row.cuda} takes branch {driver.branch} is not known"
+    disputed = any(branch.branch == driver.branch for branch in row.disputed)
+    answer = "the sources contradict each other" if disputed else "not known"
+    detail = f"whether the compat package of CUDA {row.cuda} takes branch {driver.branch}: {answer}"
     return _Listed(verdict=Verdict.UNKNOWN, detail=detail, source=source)
+
+
+@lru_cache(maxsize=8)
+def _highest_floors(matrix: Matrix) -> dict[int, DriverVersion]:
+    """By branch: the highest number from which any image's own list takes it; a table by CUDA names branches alone."""
+    floors: dict[int, DriverVersion] = {}
+    for image in matrix.images:
+        for floor in image.forward_compat or ():
+            floors[floor.branch] = max(floor, floors.get(floor.branch, floor))
+    return floors
 
 
 def _listing(floors: tuple[DriverVersion, ...]) -> str:
@@ -459,7 +503,10 @@ def minor_version_compat(image: ImageRow, host: Host, matrix: Matrix, *, needs_j
         return ruling(
             Verdict.WILL_NOT_RUN, f"CUDA {image.cuda.major} has no minor-version compatibility; it begins with 11"
         )
-    if host.wsl and not isinstance(host.driver_cuda_version, Unread):
+    if _by_cuda_version(host):
+        if isinstance(host.driver_cuda_version, Unread):
+            detail = "which CUDA the driver of Windows runs could not be read"
+            return ruling(Verdict.UNKNOWN, detail, host.driver_cuda_version.source)
         enough = host.driver_cuda_version.major == image.cuda.major
         against = f"the driver of Windows runs CUDA {host.driver_cuda_version}"
     else:

@@ -42,7 +42,7 @@ class Version:
         Raises VersionError when it is no text or not of this kind.
         """
         if not isinstance(text, str):
-            raise VersionError(f"expected {cls.kind} as text like {cls.example!r}, found {text!r}")
+            raise VersionError(f"expected {cls.kind} as text like {cls.example!r}, found {_shown(str(text))}")
         return cls(text)
 
     @classmethod
@@ -82,16 +82,24 @@ class Version:
             return NotImplemented
         return bool(self._key() == other._key())
 
-    def __lt__(self: _V, other: _V) -> bool:
+    def __lt__(self, other: object) -> bool:
+        if type(other) is not type(self):
+            return NotImplemented
         return bool(self._key() < other._key())
 
-    def __le__(self: _V, other: _V) -> bool:
+    def __le__(self, other: object) -> bool:
+        if type(other) is not type(self):
+            return NotImplemented
         return bool(self._key() <= other._key())
 
-    def __gt__(self: _V, other: _V) -> bool:
+    def __gt__(self, other: object) -> bool:
+        if type(other) is not type(self):
+            return NotImplemented
         return bool(self._key() > other._key())
 
-    def __ge__(self: _V, other: _V) -> bool:
+    def __ge__(self, other: object) -> bool:
+        if type(other) is not type(self):
+            return NotImplemented
         return bool(self._key() >= other._key())
 
     # slots and a closed __setattr__ defeat the default copy and pickle protocols
@@ -101,6 +109,10 @@ class Version:
 
 def _shown(text: str) -> str:
     return repr(text if len(text) <= _MAX_TEXT else text[:_MAX_TEXT] + "…")
+
+
+# In the order in which they come before a release. https://peps.python.org/pep-0440/ (2026-11)
+_PRERELEASE_WORDS = ("dev", "a", "alpha", "b", "beta", "rc")
 
 
 class DriverVersion(Version):
@@ -173,13 +185,21 @@ class TfVersion(Version):
     max_numbers = 3
 
     prerelease: str
+    """rc2 of 1.12.0-rc2, "" of a release."""
 
     def __init__(self, text: str) -> None:
         _, dash, prerelease = text.partition("-")
-        if dash and not (prerelease.isascii() and prerelease.isalnum()):
+        word, _ = self._prerelease(prerelease)
+        if dash and word not in _PRERELEASE_WORDS:
             raise VersionError(f"{_shown(text)} is no {self.kind}; one looks like {self.example}")
         object.__setattr__(self, "prerelease", prerelease)
         super().__init__(text)
+
+    @staticmethod
+    def _prerelease(text: str) -> tuple[str, str]:
+        """rc2 as ("rc", "2")."""
+        word = text.rstrip("0123456789")
+        return word, text[len(word) :]
 
     @classmethod
     def _numbers(cls, text: str) -> tuple[int, ...]:
@@ -190,5 +210,7 @@ class TfVersion(Version):
         """(1, 15) for 1.15.5: the line that users ask for."""
         return (self.numbers[0], self.numbers[1] if len(self.numbers) > 1 else 0)
 
-    def _key(self) -> tuple[tuple[int, ...], bool, str]:
-        return (self.numbers, not self.prerelease, self.prerelease)
+    def _key(self) -> tuple[tuple[int, ...], int, int]:
+        word, number = self._prerelease(self.prerelease)
+        rank = _PRERELEASE_WORDS.index(word) if word else len(_PRERELEASE_WORDS)
+        return (self.numbers, rank, int(number or 0))

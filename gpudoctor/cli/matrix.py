@@ -10,7 +10,7 @@ import gpudoctor
 from gpudoctor import exit_codes
 from gpudoctor.cli import options
 from gpudoctor.document import encode
-from gpudoctor.errors import GpudoctorError, InputError
+from gpudoctor.errors import GpudoctorError
 from gpudoctor.matrix import ImageRow, Matrix, MatrixError, fault_line
 from gpudoctor.matrix import load as load_matrix
 from gpudoctor.render import to_json
@@ -94,8 +94,6 @@ def validate(file: Path) -> int:
     try:
         matrix = load_matrix(file)
     except MatrixError as error:
-        if not error.faults[0].place and error.faults[0].message.startswith("not YAML"):
-            raise InputError(fault_line(str(file), error.faults[0])) from None
         for fault in error.faults:
             click.echo(fault_line(str(file), fault))
         return exit_codes.WRONG

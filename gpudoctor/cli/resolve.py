@@ -11,6 +11,9 @@ from gpudoctor import exit_codes
 from gpudoctor.cli import options
 from gpudoctor.errors import InputError
 from gpudoctor.facts import Unread
+from gpudoctor.host import Host
+from gpudoctor.matrix import Matrix
+from gpudoctor.reference import Reference
 from gpudoctor.render import to_json, to_text
 from gpudoctor.resolve import REGISTRY, Request, Resolution, resolve
 from gpudoctor.verdicts import Verdict
@@ -30,15 +33,20 @@ selector_options = options.stack(
 )
 
 
-def request_from(tf: str | None, tag: str | None, python: str | None, gpus: str | None, registry: str) -> Request:
+def request_from(
+    tf: str | None, tag: str | None, python: str | None, gpus: str | None, registry: str, image: str | None = None
+) -> Request:
     """What the selectors ask for; raises InputError where they contradict each other."""
-    if tf is not None and tag is not None:
-        raise InputError("--tf and --tag name two images", "say one of them")
+    named = [name for name, value in (("--tf", tf), ("--tag", tag), ("--image", image)) if value is not None]
+    if len(named) > 1:
+        raise InputError(f"{' and '.join(named)} name {('two', 'three')[len(named) - 2]} images", "say one of them")
+    if image is not None and python is not None:
+        raise InputError("--python narrows a choice, and --image leaves none", "leave --python out")
     if not registry or registry.startswith(("-", "/")) or "/" not in registry or not registry.isprintable():
         raise InputError(f"--registry {registry!r}: expected HOST[:PORT]/PREFIX", "as in nvcr.io/nvidia")
-    if tf is None and tag is None:
+    if not named:
         tf = "latest"
-    return Request(tf=tf, tag=tag, python=python, cpu_only=gpus == "none", registry=registry.rstrip("/"))
+    return Request(tf=tf, tag=tag, image=image, python=python, cpu_only=gpus == "none", registry=registry.rstrip("/"))
 
 
 def exit_code(resolution: Resolution) -> int:
@@ -54,6 +62,7 @@ def exit_code(resolution: Resolution) -> int:
 
 @click.command(epilog="Example: gpudoctor resolve --tf 1.15 --driver 455.45.01 --gpu 'RTX 3090'")
 @selector_options
+@click.option("--image", metavar="REF", help="Any image, judged by its own word, unpulled.")
 @options.source_options
 @options.what_if_options
 @options.matrix_option
@@ -62,6 +71,7 @@ def exit_code(resolution: Resolution) -> int:
 def command(
     tf: str | None,
     tag: str | None,
+    image: str | None,
     python: str | None,
     gpus: str | None,
     registry: str,
@@ -80,13 +90,56 @@ def command(
 
     Exit code: 0 an image runs, 1 none does, 3 what decides could not be read.
     """
-    request = request_from(tf, tag, python, gpus, registry)
+    request = request_from(tf, tag, python, gpus, registry, image)
+    reference = None if image is None else _reference(image, registry)
     matrix = options.load_matrix(matrix_path)
     named: dict[str, Any] = {"driver": driver, "gpus_named": gpus_named, "arch": arch, "wsl": wsl}
     host = options.host_from(matrix, **named, facts=lambda: options.probe_facts(facts_path, host_root, timeout_seconds))
-    resolution = resolve(request, options.narrowed(host, gpus), matrix)
+    host = options.narrowed(host, gpus)
+    if reference is not None:
+        # The engine of this machine is asked for this machine only.
+        what_if = options.is_what_if(driver, gpus_named, arch, wsl=wsl)
+        here = not what_if and facts_path is None and host_root == Path("/")
+        show = (format_, options.painter(no_color=no_color))
+        return _image(reference, request, host, matrix, timeout_seconds, here=here, show=show)
+    resolution = resolve(request, host, matrix)
     if format_ == "json":
         click.echo(to_json.dumps(to_json.resolution(resolution, matrix)))
     else:
         click.echo(to_text.resolution(resolution, paint=options.painter(no_color=no_color)))
+    return exit_code(resolution)
+
+
+def _reference(image: str, registry: str) -> Reference:
+    from gpudoctor.cli import images
+
+    return images.reference_from(image, registry)
+
+
+def _image(
+    reference: Reference,
+    request: Request,
+    host: Host,
+    matrix: Matrix,
+    timeout_seconds: float,
+    *,
+    here: bool,
+    show: tuple[str, to_text.Paint],
+) -> int:
+    """`--image`: any image, from the engine of this machine or from its registry."""
+    from gpudoctor.cli import images
+    from gpudoctor.launch import InterruptedBySignal
+
+    try:
+        resolution, facts = images.resolve(
+            reference, request, host, matrix, timeout_seconds=timeout_seconds, from_engine=here
+        )
+    except InterruptedBySignal as error:
+        return error.exit_code
+    if show[0] == "json":
+        click.echo(to_json.dumps(images.to_json(to_json.resolution(resolution, matrix), facts)))
+    else:
+        click.echo(to_text.resolution(resolution, paint=show[1]))
+        if facts is not None:
+            click.echo(images.to_text(facts))
     return exit_code(resolution)

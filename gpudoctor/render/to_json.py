@@ -175,6 +175,7 @@ def request(value: Request) -> dict[str, Any]:
     return {
         "tf": value.tf,
         "tag": value.tag,
+        **({} if value.image is None else {"image": value.image}),
         "python": value.python,
         "gpus": "none" if value.cpu_only else None,
         "registry": value.registry,

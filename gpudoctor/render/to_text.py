@@ -11,7 +11,7 @@ from gpudoctor.facts import EngineFacts, Facts, Reading, Unread, Why
 from gpudoctor.findings import CheckResult, Finding, Fix, Outcome, Severity
 from gpudoctor.host import Host
 from gpudoctor.report import Report
-from gpudoctor.resolve import Candidate, Resolution, in_words
+from gpudoctor.resolve import Candidate, Request, Resolution, in_words
 from gpudoctor.sizes import bytes_in_words, memory_in_words
 from gpudoctor.verdicts import Reason, Verdict, deciding
 
@@ -368,8 +368,16 @@ def _best(value: Resolution, paint: Paint) -> Iterator[str]:
         yield f"  confidence of this row: {best.confidence}" + (
             f" ({best.image.provenance.note})" if best.image.provenance.note else ""
         )
-    tail = " --gpus none" if value.request.cpu_only else ""
-    yield f"  start it: gpudoctor run --tag {best.image.tag}{tail}"
+    yield from _advised(value)
+    yield f"  start it: {_start(value.request, best)}"
+
+
+def _start(request: Request, best: Candidate) -> str:
+    """The command to paste; `gpudoctor run` starts the images of the matrix only."""
+    if request.image is None:
+        return f"gpudoctor run --tag {best.image.tag}" + (" --gpus none" if request.cpu_only else "")
+    gpus = "" if request.cpu_only else "--gpus all "
+    return f"docker run --rm -it {gpus}--ipc=host --ulimit memlock=-1 --ulimit stack=67108864 {best.reference}"
 
 
 def _contents(candidate: Candidate) -> str:
@@ -387,13 +395,17 @@ def _contents(candidate: Candidate) -> str:
 
 
 def _none(value: Resolution, paint: Paint) -> Iterator[str]:
-    asked = value.request.tag or f"TensorFlow {value.request.tf or 'latest'}"
+    asked = value.request.image or value.request.tag or f"TensorFlow {value.request.tf or 'latest'}"
     if not value.candidates:
         yield paint("red", f"no such image: {value.message}")
     else:
         yield paint("red", f"{asked}: {in_words(value.verdict)} on {_on(value.host)}")
         for reason in value.candidates[0].all_reasons:
             yield from _bullet(reason)
+    yield from _advised(value)
+
+
+def _advised(value: Resolution) -> Iterator[str]:
     for advice in value.advice:
         yield textwrap.fill(f"→ {advice.text}", WIDTH, initial_indent="  ", subsequent_indent="    ")
 

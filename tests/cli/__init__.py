@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sysconfig
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,17 +20,15 @@ class Ended:
     err: str
 
 
-def gpudoctor(*arguments: str, stdin: str | bytes = b"", cwd: Path | None = None, env: Sequence[str] = ()) -> Ended:
-    """Run it; `env` adds NAME=VALUE to an environment that says nothing of colours or of this machine's engine."""
+def gpudoctor(*arguments: str, stdin: str | bytes = b"") -> Ended:
+    """Run it in an environment that says nothing of colours or of this machine's engine."""
     around = {name: value for name, value in os.environ.items() if name not in ("NO_COLOR", "DOCKER_HOST")}
-    around.update(dict(pair.split("=", 1) for pair in env))
     done = subprocess.run(
         [str(PROGRAM), *arguments],
         input=stdin.encode() if isinstance(stdin, str) else stdin,
         capture_output=True,
         timeout=60,
         check=False,
-        cwd=cwd,
         env=around,
     )
     return Ended(code=done.returncode, out=done.stdout.decode(), err=done.stderr.decode())

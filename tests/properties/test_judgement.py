@@ -1,0 +1,195 @@
+"""What holds of every verdict, whatever the image, the driver and the GPUs."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gpudoctor import host as hosts
+from gpudoctor.facts import Facts, Unread, Why
+from gpudoctor.host import Host
+from gpudoctor.matrix import ImageRow
+from gpudoctor.resolve import Request, resolve, runnable
+from gpudoctor.rules import bundled_driver, judge, judge_gpu
+from gpudoctor.verdicts import Verdict, deciding, worst
+from gpudoctor.versions import DriverVersion
+from tests.hosts import shipped
+from tests.properties.strategies import (
+    boundaries,
+    classes,
+    few,
+    gpus,
+    host_of,
+    images,
+    machines,
+    many,
+    neighbours,
+    what_if_hosts,
+)
+
+MATRIX = shipped()
+UNREAD = Unread(source="a test", why=Why.FAILED, detail="unread on purpose")
+
+
+def test_every_tag_on_every_class_of_gpu_at_every_boundary_of_its_own_has_a_verdict_and_its_reason() -> None:
+    judged = 0
+    for gpu in classes():
+        generation = None if isinstance(gpu.compute_capability, Unread) else MATRIX.generation(gpu.compute_capability)
+        assert generation is not None
+        around_gpu = [gpu.product_first_branch, generation.first_branch, generation.last_branch]
+        for image in MATRIX.images:
+            floor = None if image.cuda is None else MATRIX.minor_version_row(image.cuda.major)
+            floors = [None if floor is None else floor.min_driver, *(image.forward_compat or ())]
+            named = {one for one in (*around_gpu, bundled_driver(image, MATRIX), *floors) if one is not None}
+            for driver in {one for boundary in named or {DriverVersion("470")} for one in neighbours(boundary)}:
+                ruling = judge_gpu(image, gpu, host_of(driver, (gpu,)), MATRIX)
+                assert deciding(ruling.verdict, ruling.reasons) is not None, (image.tag, gpu.label, driver)
+                judged += 1
+    assert judged > 50_000
+
+
+def test_every_product_is_found_by_its_own_name_and_judged_as_its_class() -> None:
+    tags = ("17.10", "20.03-tf1-py3", "20.12-tf1-py3", "22.12-tf1-py3", "23.01-tf2-py3", "25.02-tf2-py3")
+    drivers = ("418.40", "450.80.02", "470.57", "515.65", "535.86", "570.86.10", "590.1")
+    rows = [image for image in MATRIX.images if image.tag in tags]
+    verdicts: dict[tuple[object, ...], tuple[Verdict, ...]] = {}
+    for product in MATRIX.gpus:
+        gpu = hosts.named_gpu(product.name, MATRIX)
+        assert gpu.label == product.name
+        kind = (gpu.compute_capability, gpu.data_center, gpu.product_first_branch, gpu.jetson)
+        found = tuple(
+            judge(image, host_of(DriverVersion(driver), (gpu,)), MATRIX).verdict for image in rows for driver in drivers
+        )
+        assert verdicts.setdefault(kind, found) == found, product.name
+    assert len(verdicts) == len([gpu for gpu in classes() if not gpu.bare_capability])
+
+
+@given(images, what_if_hosts)
+@many
+def test_judging_is_total_and_the_worst_decides(image: ImageRow, host: Host) -> None:
+    ruling = judge(image, host, MATRIX)
+    reasons = (*ruling.reasons, *(reason for one in ruling.gpus for reason in one.reasons))
+    assert deciding(ruling.verdict, reasons) is not None
+    assert ruling.verdict is worst(
+        *(reason.verdict for reason in ruling.reasons), *(one.verdict for one in ruling.gpus)
+    )
+    assert ruling.verdict is not Verdict.NO_SUCH_IMAGE
+
+
+@given(
+    images,
+    gpus,
+    st.sampled_from(boundaries()),
+    st.integers(min_value=0, max_value=200),
+    st.integers(min_value=0, max_value=99),
+    st.booleans(),
+)
+@many
+def test_newer_driver_on_the_same_branch_never_loses_a_verdict(
+    image: ImageRow, gpu: hosts.HostGpu, older: DriverVersion, minor: int, patch: int, wsl: bool
+) -> None:
+    branch, second, third = (*older.numbers, 0, 0)[:3]
+    newer = DriverVersion(f"{branch}.{second + minor}.{third + patch if minor == 0 else patch}")
+    before = judge(image, host_of(older, (gpu,), wsl=wsl), MATRIX).verdict
+    after = judge(image, host_of(newer, (gpu,), wsl=wsl), MATRIX).verdict
+    assert after.rank <= before.rank
+
+
+@given(images, what_if_hosts, gpus)
+@many
+def test_another_gpu_never_improves_a_verdict(image: ImageRow, host: Host, another: hosts.HostGpu) -> None:
+    assert not isinstance(host.gpus, Unread)
+    more = replace(host, gpus=(*host.gpus, another))
+    assert judge(image, more, MATRIX).verdict.rank >= judge(image, host, MATRIX).verdict.rank
+    as_asked = worst(*(judge(image, replace(host, gpus=(gpu,)), MATRIX).verdict for gpu in host.gpus))
+    assert judge(image, host, MATRIX).verdict is as_asked
+
+
+def _unread_one_by_one(facts: Facts) -> dict[str, Facts]:
+    """The machine with one thing after the other unread."""
+    assert not isinstance(facts.gpus, Unread)
+    first, rest = facts.gpus[0], facts.gpus[1:]
+    return {
+        "driver": replace(facts, driver=replace(facts.driver, version=UNREAD)),
+        "driver_cuda_version": replace(facts, driver=replace(facts.driver, driver_cuda_version=UNREAD)),
+        "gpus": replace(facts, gpus=UNREAD),
+        "gpus and pci_gpus": replace(facts, gpus=UNREAD, pci_gpus=UNREAD),
+        "name": replace(facts, gpus=(replace(first, name=UNREAD), *rest)),
+        "brand": replace(facts, gpus=(replace(first, brand=UNREAD), *rest)),
+        "name and brand": replace(facts, gpus=(replace(first, name=UNREAD, brand=UNREAD), *rest)),
+        "capability": replace(facts, gpus=(replace(first, compute_capability=UNREAD), *rest)),
+        "capability and name": replace(facts, gpus=(replace(first, compute_capability=UNREAD, name=UNREAD), *rest)),
+        "uuid": replace(facts, gpus=(replace(first, uuid=UNREAD), *rest)),
+    }
+
+
+@given(images, machines)
+@many
+def test_knowing_less_never_turns_a_bad_verdict_into_a_good_one(image: ImageRow, facts: Facts) -> None:
+    before = judge(image, hosts.from_facts(facts, MATRIX), MATRIX).verdict
+    for what, poorer in _unread_one_by_one(facts).items():
+        after = judge(image, hosts.from_facts(poorer, MATRIX), MATRIX).verdict
+        assert before.runs or not after.runs, what
+
+
+_SPECS = sorted({"{}.{}".format(*row.tensorflow.minor) for row in MATRIX.images if row.tensorflow is not None})
+
+
+@given(st.sampled_from(_SPECS), what_if_hosts)
+@many
+def test_what_advice_promises_comes_true(spec: str, host: Host) -> None:
+    resolution = resolve(Request(tf=spec), host, MATRIX)
+    assert resolution.best is None or not resolution.advice
+    assert not isinstance(host.gpus, Unread)
+    for advice in resolution.advice:
+        if advice.driver is None:
+            (tag,) = advice.unlocks
+            assert resolve(Request(tag=tag), host, MATRIX).verdict.runs
+            continue
+        newest_of_branch = DriverVersion(f"{advice.driver.branch}.999")
+        for driver in (advice.driver, newest_of_branch):
+            later = host_of(driver, host.gpus, wsl=host.wsl, arch=host.architecture)
+            unlocked = resolve(Request(tf=spec), later, MATRIX)
+            assert unlocked.best is not None
+            runs = {one.image.tag for one in unlocked.candidates if one.verdict.runs}
+            assert set(advice.unlocks) <= runs
+
+
+@given(st.sampled_from(_SPECS), what_if_hosts)
+@few
+def test_advised_driver_is_the_least_newer_one_that_helps(spec: str, host: Host) -> None:
+    resolution = resolve(Request(tf=spec), host, MATRIX)
+    assert not isinstance(host.gpus, Unread)
+    assert isinstance(host.driver, DriverVersion)
+    for advice in resolution.advice:
+        if advice.driver is None or advice.driver < host.driver:
+            continue
+        for driver in boundaries():
+            if not host.driver < driver < advice.driver or driver.branch == advice.driver.branch:
+                continue
+            between = host_of(driver, host.gpus, wsl=host.wsl, arch=host.architecture)
+            assert resolve(Request(tf=spec), between, MATRIX).best is None, (advice.driver, driver)
+
+
+@given(st.sampled_from(_SPECS), what_if_hosts)
+@few
+def test_best_of_each_minor_is_what_resolve_would_choose(spec: str, host: Host) -> None:
+    by_minor = {
+        "{}.{}".format(*one.image.tensorflow.minor): one for one in runnable(host, MATRIX) if one.image.tensorflow
+    }
+    resolution = resolve(Request(tf=spec), host, MATRIX)
+    if spec in by_minor:
+        assert resolution.candidates[0].verdict is by_minor[spec].verdict
+    else:
+        assert host.jetson
+        assert resolution.best is None
+
+
+@pytest.mark.parametrize("cpu_only", [True, False])
+def test_same_host_in_same_answer_out(cpu_only: bool) -> None:
+    host = host_of(DriverVersion("470.57"), classes()[:2])
+    first, second = (resolve(Request(tf="1.15", cpu_only=cpu_only), host, MATRIX) for _ in range(2))
+    assert first == second
