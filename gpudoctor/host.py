@@ -8,13 +8,16 @@ from dataclasses import dataclass, replace
 from gpudoctor import gpu_names
 from gpudoctor.errors import InputError
 from gpudoctor.facts import Facts, Reading, Unread, Why
-from gpudoctor.matrix import Matrix
+from gpudoctor.matrix import GpuRow, Matrix
 from gpudoctor.versions import ComputeCapability, CudaVersion, DriverVersion, VersionError
 
 ARCHITECTURES = ("x86_64", "aarch64")
 
 # What Python, Docker and people call the same two machines.
 _ARCHITECTURE_NAMES = {"amd64": "x86_64", "x64": "x86_64", "arm64": "aarch64"}
+
+
+_NO_BRAND = Unread(source="command line", why=Why.NOT_ASKED, detail="the GPU is named by its compute capability alone")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +38,10 @@ class HostGpu:
     """The driver in question lists this GPU: it knows it, whatever a table says."""
     bare_capability: bool = False
     """Named by its compute capability alone, so judged as no data-centre board."""
+    brand: Reading[str] = _NO_BRAND
+    """NVML's brand, or the product's as the table has it: geforce, Tesla, NVIDIA RTX."""
+    jetson: bool = False
+    """Built into a Jetson, which makes the machine around it one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,7 +67,10 @@ def architecture_name(text: str) -> str:
 def from_facts(facts: Facts, matrix: Matrix) -> Host:
     """The host that was probed."""
     gpus: Reading[tuple[HostGpu, ...]]
-    if isinstance(facts.gpus, Unread):
+    elsewhere = facts.system.wsl or facts.system.jetson  # those show their GPU on no PCI bus
+    if isinstance(facts.gpus, Unread) and facts.pci_gpus == () and not elsewhere:
+        gpus = ()
+    elif isinstance(facts.gpus, Unread):
         gpus = facts.gpus
     else:
         gpus = tuple(
@@ -109,6 +119,7 @@ def _probed_gpu(
         data_center=data_center,
         product_first_branch=None if row is None else row.first_branch,
         listed_by_driver=True,
+        brand=brand,
     )
 
 
@@ -133,7 +144,13 @@ def named_gpu(text: str, matrix: Matrix) -> HostGpu:
         data_center=row.data_center,
         product_first_branch=row.first_branch,
         listed_by_driver=False,
+        brand=row.brand,
+        jetson=_is_jetson(row),
     )
+
+
+def _is_jetson(row: GpuRow) -> bool:
+    return row.brand == "Tegra"
 
 
 def _capability(text: str) -> ComputeCapability | None:
@@ -147,6 +164,7 @@ def _bare_gpu(text: str, capability: ComputeCapability, matrix: Matrix) -> HostG
     if matrix.generation(capability) is None:
         known = ", ".join(str(row.compute_capability) for row in matrix.generations)
         raise InputError(f"--gpu {text}: no GPU has compute capability {text}", f"known: {known}")
+    products = [row for row in matrix.gpus if row.compute_capability == capability]
     return HostGpu(
         label=f"a GPU of compute capability {capability}",
         subject=str(capability),
@@ -156,6 +174,7 @@ def _bare_gpu(text: str, capability: ComputeCapability, matrix: Matrix) -> HostG
         product_first_branch=None,
         listed_by_driver=False,
         bare_capability=True,
+        jetson=bool(products) and all(_is_jetson(row) for row in products),
     )
 
 
@@ -176,31 +195,39 @@ def what_if(
             architecture="x86_64",
             wsl=False,
             jetson=False,
-            driver=_NOT_NAMED,
-            driver_cuda_version=_NOT_NAMED,
-            gpus=_NOT_NAMED,
+            driver=NOT_NAMED,
+            driver_cuda_version=NOT_NAMED,
+            gpus=NOT_NAMED,
             what_if=True,
         )
     chosen: Reading[tuple[HostGpu, ...]] = base.gpus
     if gpus:
         chosen = tuple(gpus)
     elif isinstance(chosen, Unread) or not chosen:
-        message = "--driver needs --gpu on a machine without a readable NVIDIA GPU"
+        asked = "--driver" if driver is not None else "a what-if"
+        message = f"{asked} needs --gpu on a machine without a readable NVIDIA GPU"
         raise InputError(message, 'name the GPU: --gpu "RTX 3090" or --gpu 8.6')
     elif driver is not None:
         chosen = tuple(replace(gpu, listed_by_driver=False) for gpu in chosen)
     if driver is None and isinstance(base.driver, Unread):
-        message = "--gpu needs --driver on a machine without a readable NVIDIA driver"
+        asked = "--gpu" if gpus else "a what-if"
+        message = f"{asked} needs --driver on a machine without a readable NVIDIA driver"
         raise InputError(message, "name the driver: --driver 535.129.03")
+    jetson = any(gpu.jetson for gpu in gpus) if gpus else base.jetson
+    if gpus and jetson and architecture is None:
+        architecture = "aarch64"
+    architecture = architecture_name(architecture or base.architecture)
+    if jetson and architecture != "aarch64":
+        raise InputError(f"a Jetson is no {architecture} machine", "leave --arch out, or name another GPU")
     return Host(
-        architecture=architecture_name(architecture or base.architecture),
+        architecture=architecture,
         wsl=wsl or base.wsl,
-        jetson=base.jetson and not gpus,
+        jetson=jetson,
         driver=base.driver if driver is None else driver,
-        driver_cuda_version=base.driver_cuda_version if driver is None else _NOT_NAMED,
+        driver_cuda_version=base.driver_cuda_version if driver is None else NOT_NAMED,
         gpus=chosen,
         what_if=True,
     )
 
 
-_NOT_NAMED = Unread(source="command line", why=Why.NOT_ASKED, detail="not named")
+NOT_NAMED = Unread(source="command line", why=Why.NOT_ASKED, detail="not named")
