@@ -108,7 +108,8 @@ def command(
                 if dry_run:
                     click.echo(to_shell(session.plan))
                     return exit_codes.WELL
-                session.say(f"{best.reference}: TensorFlow {best.image.tensorflow}, {in_words(best.verdict)}")
+                where = "on the CPU, as asked" if request.cpu_only else in_words(best.verdict)
+                session.say(f"{best.reference}: TensorFlow {best.image.tensorflow}, {where}")
                 return session.launch(facts, signals, pull_policy, level, smoke_timeout)
             except InterruptedBySignal as interruption:
                 session.reason = f"ended by signal {interruption.number}"
