@@ -109,7 +109,7 @@ class GpuRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImageRow:
-    """A tag of nvcr.io/nvidia/tensorflow. None is unknown."""
+    """A tag of nvcr.io/nvidia/tensorflow, or of TensorFlow's own images. None is unknown."""
 
     tag: str
     release: str
@@ -134,6 +134,10 @@ class ImageRow:
     derived: tuple[str, ...]
     """Cells that no source states for this very image."""
     provenance: Provenance
+    upstream: bool = False
+    """Of docker.io/tensorflow/tensorflow, not NVIDIA's; its release is its TensorFlow version."""
+    broken: str | None = None
+    """What keeps it from finding the GPU as shipped, and what mends it."""
 
     @property
     def igpu(self) -> bool:
@@ -157,6 +161,7 @@ class Matrix:
     generations: tuple[GenerationRow, ...]
     gpus: tuple[GpuRow, ...]
     images: tuple[ImageRow, ...]
+    upstream_images: tuple[ImageRow, ...]
 
     def cuda_row(self, version: CudaVersion) -> CudaRow | None:
         """The toolkit release of that very number."""
@@ -179,7 +184,7 @@ class Matrix:
 
     def image(self, tag: str) -> ImageRow | None:
         """The image of one tag."""
-        return next((row for row in self.images if row.tag == tag), None)
+        return next((row for row in (*self.images, *self.upstream_images) if row.tag == tag), None)
 
     def gpu(self, name: str) -> GpuRow | None:
         """The product that a name means, as people type it and as NVML prints it."""
@@ -410,6 +415,7 @@ def _parse(document: object, faults: list[Fault]) -> Matrix:
         generations=section("generations", lambda row: _generation(row, provenance)),
         gpus=section("gpus", lambda row: _gpu(row, provenance)),
         images=section("images", lambda row: _image(row, provenance)),
+        upstream_images=section("upstream_images", lambda row: _upstream_image(row, provenance)),
     )
     root.close()
     # Rows with faults of their own hold stand-ins, which would be compared with each other here.
@@ -503,10 +509,26 @@ def _image(row: _Row, provenance: _ReadProvenance) -> ImageRow:
     release = row.text("release", example="a release like '22.12'")
     if release and not _RELEASE.fullmatch(release):
         row.fault("release", f"expected a release like '22.12', found {_found(release)}")
+    return _image_cells(row, tag, release, row.optional_version("tensorflow", TfVersion), provenance)
+
+
+def _upstream_image(row: _Row, provenance: _ReadProvenance) -> ImageRow:
+    tag = row.text("tag", example="a tag like '2.15.0-gpu'")
+    if tag and not _TAG.fullmatch(tag):
+        row.fault("tag", f"expected a tag like '2.15.0-gpu', found {_found(tag)}")
+    tensorflow = row.version("tensorflow", TfVersion)
+    release = ".".join(str(number) for number in tensorflow.numbers)
+    image = _image_cells(row, tag, release, tensorflow, provenance)
+    return replace(image, upstream=True, broken=row.optional_text("broken"))
+
+
+def _image_cells(
+    row: _Row, tag: str, release: str, tensorflow: TfVersion | None, provenance: _ReadProvenance
+) -> ImageRow:
     return ImageRow(
         tag=tag,
         release=release,
-        tensorflow=row.optional_version("tensorflow", TfVersion),
+        tensorflow=tensorflow,
         cuda=row.optional_version("cuda", CudaVersion),
         cudnn=row.optional_text("cudnn"),
         python=row.optional_text("python"),
@@ -526,10 +548,13 @@ def _image(row: _Row, provenance: _ReadProvenance) -> ImageRow:
 def _across(matrix: Matrix) -> Iterator[Fault]:
     """Faults that no row shows alone: doubled keys and names of rows that are not there."""
     toolkits = {row.version for row in matrix.cuda}
-    for index, image in enumerate(matrix.images):
+    for section, index, image in (
+        *(("images", index, image) for index, image in enumerate(matrix.images)),
+        *(("upstream_images", index, image) for index, image in enumerate(matrix.upstream_images)),
+    ):
         if image.cuda is not None and image.cuda not in toolkits:
             message = f"{image.cuda} is not in the section `cuda`"
-            yield Fault(place=f"images[{index}].cuda", message=message)
+            yield Fault(place=f"{section}[{index}].cuda", message=message)
     generations = {row.compute_capability for row in matrix.generations}
     for index, gpu in enumerate(matrix.gpus):
         if gpu.compute_capability not in generations:
@@ -542,6 +567,7 @@ def _across(matrix: Matrix) -> Iterator[Fault]:
         ("generations", [row.compute_capability for row in matrix.generations]),
         ("gpus", [row.name for row in matrix.gpus]),
         ("images", [row.tag for row in matrix.images]),
+        ("upstream_images", [row.tag for row in matrix.upstream_images]),
     )
     for section, rows in keys:
         seen: dict[Hashable, int] = {}

@@ -17,6 +17,7 @@ from gpudoctor.versions import DriverVersion, TfVersion, VersionError
 
 REGISTRY = "nvcr.io/nvidia"
 REPOSITORY = "tensorflow"
+UPSTREAM = "docker.io/tensorflow/tensorflow"
 
 LATEST = "latest"
 
@@ -100,6 +101,8 @@ def resolve(request: Request, host: Host, matrix: Matrix) -> Resolution:
         raise InputError(f"--python {request.python!r}: expected X.Y", "as in 3.8")
     wanted = _wanted(request)
     images = [image for image in matrix.images if wanted(image) and _python_fits(image, request)]
+    if not images:  # what NVIDIA has no image of, TensorFlow's own project may have
+        images = [image for image in matrix.upstream_images if wanted(image) and _python_fits(image, request)]
     asked = sorted((_candidate(image, request, host, matrix) for image in images), key=_preference)
     latest = request.tag is None and (request.tf or LATEST).strip() == LATEST
     candidates = _latest(asked) if latest else asked
@@ -139,7 +142,7 @@ def _candidate(image: ImageRow, request: Request, host: Host, matrix: Matrix) ->
     ruling = judge(image, host, matrix, cpu_only=request.cpu_only)
     return Candidate(
         image=image,
-        reference=f"{request.registry}/{REPOSITORY}:{image.tag}",
+        reference=f"{UPSTREAM if image.upstream else f'{request.registry}/{REPOSITORY}'}:{image.tag}",
         verdict=ruling.verdict,
         reasons=ruling.reasons,
         gpus=ruling.gpus,
@@ -227,21 +230,23 @@ def _nearest(request: Request, matrix: Matrix) -> str:
     if request.tag is not None:
         if request.python is not None and matrix.image(request.tag) is not None:
             return f"{request.tag} does not hold Python {request.python}"
-        near = difflib.get_close_matches(request.tag, [row.tag for row in matrix.images], n=3, cutoff=0.5)
+        tags = [row.tag for row in (*matrix.images, *matrix.upstream_images)]
+        near = difflib.get_close_matches(request.tag, tags, n=3, cutoff=0.5)
         return f"no tag {request.tag!r} in the matrix; the nearest: {', '.join(near) or 'none'}"
     matches = tf_matcher(LATEST if request.tf is None else request.tf)
-    held = [row for row in matrix.images if row.tensorflow is not None and matches(row.tensorflow)]
+    everything = (*matrix.images, *matrix.upstream_images)
+    held = [row for row in everything if row.tensorflow is not None and matches(row.tensorflow)]
     if held and request.python is not None:
         pythons = sorted({row.python for row in held if row.python}, key=_as_numbers)
         known = f"comes with Python {', '.join(pythons)}" if pythons else "comes with a Python that is not known"
         return f"TensorFlow {request.tf or LATEST} {known}, not with {request.python}"
-    minors = sorted({row.tensorflow.minor for row in matrix.images if row.tensorflow is not None})
+    minors = sorted({row.tensorflow.minor for row in everything if row.tensorflow is not None})
     if not minors:
         return "the matrix names no image with its TensorFlow"
     return (
-        f"no image of nvcr.io/nvidia/tensorflow holds TensorFlow {request.tf}; nearest: "
+        f"no image in the matrix holds TensorFlow {request.tf}; nearest: "
         f"{', '.join(_dotted(minor) for minor in _around(request.tf or '', minors))}"
-        f" (they go from {_dotted(minors[0])} to {_dotted(minors[-1])}; NVIDIA ended them with 25.02)"
+        f" (they go from {_dotted(minors[0])} to {_dotted(minors[-1])}; NVIDIA's own ended with 25.02)"
     )
 
 

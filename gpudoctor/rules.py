@@ -55,6 +55,9 @@ class ImageRuling:
 def judge(image: ImageRow, host: Host, matrix: Matrix, *, cpu_only: bool = False) -> ImageRuling:
     """Ask every rule. Total: any image, host and matrix has a verdict and at least one reason."""
     ruling = platform(image, host, matrix)
+    if image.broken is not None and not cpu_only:
+        shipped = Ruling.of(Verdict.WILL_NOT_RUN, "as_shipped", image.broken, _link(image.provenance, matrix))
+        return ImageRuling(verdict=shipped.verdict, reasons=(*ruling.reasons, *shipped.reasons), gpus=())
     if cpu_only:
         cpu = Ruling.of(Verdict.RUNS, "cpu_only", "no GPU was asked for, so no driver is needed", "--gpus none")
         return ImageRuling(verdict=ruling.verdict, reasons=(*ruling.reasons, *cpu.reasons), gpus=())

@@ -269,6 +269,15 @@ WISHES: tuple[Wish, ...] = (
     _wish("latest", "470.57.02", "RTX 3090", "22.12-tf2-py3", WITH_MINOR, notes("rel-22-12")),
     _wish("2", "520.61.05", "RTX 2080 Ti", "22.12-tf2-py3", RUNS, notes("rel-22-12")),
     _wish(">=2.6,<2.9", "495.29.05", "RTX 3080", "21.12-tf2-py3", RUNS, triton("rel_21-12")),
-    _wish("2.18", "570.124.06", "RTX 5090", None, Verdict.NO_SUCH_IMAGE, notes("rel-25-02")),
+    _wish("2.22", "570.124.06", "RTX 5090", None, Verdict.NO_SUCH_IMAGE, notes("rel-25-02")),
+    # NVIDIA ended with 2.17; TensorFlow's own 2.18 finds no GPU as shipped.
+    _wish(
+        "2.18",
+        "570.124.06",
+        "RTX 4090",
+        None,
+        Verdict.WILL_NOT_RUN,
+        "https://github.com/tensorflow/tensorflow/issues/62412",
+    ),
     _wish("1.3", "384.81", "Tesla P100", "17.10", RUNS, MXNET_17_10),
 )

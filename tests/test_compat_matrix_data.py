@@ -14,7 +14,15 @@ MATRIX = Path(__file__).resolve().parent.parent / "compat_matrix.yaml"
 TEXT = MATRIX.read_text(encoding="utf-8")
 DATA: dict[str, Any] = yaml.load(TEXT, Loader=yaml.CSafeLoader)
 
-SECTIONS = ("cuda", "minor_version_compatibility", "forward_compatibility", "generations", "gpus", "images")
+SECTIONS = (
+    "cuda",
+    "minor_version_compatibility",
+    "forward_compatibility",
+    "generations",
+    "gpus",
+    "images",
+    "upstream_images",
+)
 IMAGES: dict[str, dict[str, Any]] = {row["tag"]: row for row in DATA["images"]}
 CUDA: dict[str, dict[str, Any]] = {row["version"]: row for row in DATA["cuda"]}
 GENERATIONS: dict[str, dict[str, Any]] = {row["compute_capability"]: row for row in DATA["generations"]}
@@ -478,3 +486,159 @@ def test_open_kernel_module_drives_turing_and_newer_and_blackwell_wants_it() -> 
 )
 def test_product_has_the_capability_of_nvidias_list(name: str, capability: str, data_center: str) -> None:
     assert (GPUS[name]["compute_capability"], GPUS[name]["data_center"]) == (capability, data_center)
+
+
+# --- upstream images ------------------------------------------------------------------------------------------------
+
+UPSTREAM: dict[str, dict[str, Any]] = {row["tag"]: row for row in DATA["upstream_images"]}
+
+UPSTREAM_KEYS = (
+    "tag", "tensorflow", "cuda", "cudnn", "python", "ubuntu", "arm64", "bundled_driver",
+    "forward_compat", "built_for", "ptx", "broken", "derived", "confidence", "source", "checked", "note",
+)  # fmt: skip
+
+# Minors with an image of their own on Docker Hub, from CUDA 8 on.
+UPSTREAM_MINORS = {*(f"1.{minor}" for minor in range(4, 16)), *(f"2.{minor}" for minor in range(22))}
+
+
+def minor(tensorflow: str) -> str:
+    return ".".join(tensorflow.split(".")[:2])
+
+
+def test_keys_of_an_upstream_image_are_known_and_stand_in_one_order() -> None:
+    for tag, row in UPSTREAM.items():
+        assert list(row) == [key for key in UPSTREAM_KEYS if key in row], tag
+        assert set(UPSTREAM_KEYS) - set(row) <= {
+            "cudnn",
+            "bundled_driver",
+            "forward_compat",
+            "broken",
+            "derived",
+            "note",
+        }, tag
+
+
+def test_every_minor_of_upstream_has_its_image_once_and_the_newest_stands_first() -> None:
+    assert len(UPSTREAM) == len(DATA["upstream_images"])
+    assert {minor(row["tensorflow"]) for row in UPSTREAM.values()} == UPSTREAM_MINORS
+    versions = [number(row["tensorflow"]) for row in DATA["upstream_images"]]
+    assert versions == sorted(versions, reverse=True)
+
+
+def test_an_upstream_tag_says_its_tensorflow_and_holds_python_3() -> None:
+    for tag, row in UPSTREAM.items():
+        assert re.fullmatch(r"(\d+\.\d+\.\d+)(\.post\d+)?-gpu(-py3)?", tag), tag
+        assert tag.startswith(row["tensorflow"]), tag
+        assert row["python"].startswith("3."), tag
+        # From 2.1 on the tag without a suffix holds Python 3.
+        assert tag.endswith("-py3") == (number(row["tensorflow"]) < (2, 1)), tag
+
+
+def test_no_upstream_tag_is_one_of_nvidias() -> None:
+    assert not set(UPSTREAM) & set(IMAGES)
+
+
+def test_every_upstream_image_names_a_cuda_of_the_table() -> None:
+    for tag, row in UPSTREAM.items():
+        assert row["cuda"] in CUDA, tag
+        if "bundled_driver" in row:
+            assert row["bundled_driver"] != CUDA[row["cuda"]]["bundled_driver"], tag
+
+
+def test_upstream_versions_never_fall_from_one_tensorflow_to_the_next() -> None:
+    run = [row for row in reversed(DATA["upstream_images"]) if "broken" not in row]
+    for key in ("cuda", "cudnn", "python", "ubuntu"):
+        known = [(row["tag"], number(row[key])) for row in run if key in row]
+        for (_, before), (tag, after) in pairwise(known):
+            assert after >= before[: len(after)], f"{tag}.{key}"
+
+
+def test_upstream_build_lists_rise_and_fit_the_toolkit() -> None:
+    for tag, row in UPSTREAM.items():
+        built = [number(capability) for capability in row["built_for"]]
+        assert built == sorted(set(built)), tag
+        toolkit = CUDA[row["cuda"]]
+        assert number(toolkit["min_capability"]) <= built[0], tag
+        assert built[-1] <= number(toolkit["max_native_capability"]), tag
+        assert set(row["built_for"]) <= set(GENERATIONS), tag
+        # TensorFlow puts PTX in for what it also puts native code in for, always for the newest.
+        assert set(row["ptx"]) <= set(row["built_for"]), tag
+        assert row["ptx"][-1] == row["built_for"][-1], tag
+
+
+def test_upstream_has_ptx_for_older_capabilities_up_to_tensorflow_2_2_only() -> None:
+    # RELEASE.md of TensorFlow 2.3.0
+    for tag, row in UPSTREAM.items():
+        assert (row["ptx"] == row["built_for"]) == (number(row["tensorflow"]) < (2, 3)), tag
+
+
+def test_upstream_oldest_capability_falls_away_where_the_wheels_drop_it() -> None:
+    # Read in the wheels, 2026-11; 5.x also in the release notes of TensorFlow 2.17.0.
+    floors = {minor(row["tensorflow"]): row["built_for"][0] for row in UPSTREAM.values() if row["built_for"] != ["3.7"]}
+    kepler = {*(f"1.{n}" for n in range(5, 16)), *(f"2.{n}" for n in range(15))}
+    assert floors == {
+        "1.4": "3.0",
+        **dict.fromkeys(kepler, "3.5"),
+        **dict.fromkeys(("2.15", "2.16"), "5.0"),
+        **dict.fromkeys(("2.17", "2.18", "2.19", "2.20", "2.21"), "6.0"),
+    }
+
+
+def test_upstream_images_that_find_no_gpu_say_what_mends_them() -> None:
+    # github.com/tensorflow/tensorflow/issues/62412: 2.17.0-gpu works, 2.18.0-gpu does not.
+    broken = {tag for tag, row in UPSTREAM.items() if "broken" in row}
+    assert broken == {
+        "2.21.0-gpu", "2.20.0-gpu", "2.19.0-gpu", "2.18.0-gpu", "2.15.0-gpu", "1.12.3-gpu-py3",
+    }  # fmt: skip
+    for tag in broken:
+        sentence = UPSTREAM[tag]["broken"]
+        other = re.search(r"take (\S+)$", sentence)
+        assert ("install" in sentence) != bool(other), tag
+        if other:
+            assert "broken" not in UPSTREAM[other[1]], tag
+            assert minor(UPSTREAM[other[1]]["tensorflow"]) == minor(UPSTREAM[tag]["tensorflow"]), tag
+
+
+def test_derived_cells_of_an_upstream_image_are_there() -> None:
+    for tag, row in UPSTREAM.items():
+        assert set(row.get("derived", ())) <= set(row) - {"derived", "tag", "source", "checked", "note"}, tag
+        # The capabilities were read in the wheel of the very version.
+        assert not {"built_for", "ptx", "tensorflow"} & set(row.get("derived", ())), tag
+
+
+# Read on the pages and in the wheels named, 2026-11; none of it is copied from the file.
+UPSTREAM_SPOT_VALUES: tuple[tuple[str, dict[str, Any]], ...] = (
+    # github.com/tensorflow/build tensorflow_runtime_dockerfiles/gpu.Dockerfile and gpu.packages.txt, main branch
+    ("2.17.0-gpu", {"cuda": "12.3.0", "cudnn": "8.9.6.50", "python": "3.11", "ubuntu": "22.04"}),
+    # the same files before their change of 2023-11-17
+    ("2.14.0-gpu", {"cuda": "11.8.0", "cudnn": "8.6.0.163"}),
+    # github.com/tensorflow/tensorflow tensorflow/tools/dockerfiles/dockerfiles/gpu.Dockerfile of their time
+    ("2.11.1-gpu", {"cuda": "11.2.1", "cudnn": "8.1.0.77"}),
+    ("2.2.3-gpu", {"cudnn": "7.6.4.38", "ubuntu": "18.04"}),
+    # github.com/tensorflow/tensorflow/pull/31674
+    ("1.15.5-gpu-py3", {"cuda": "10.0", "cudnn": "7.6.2.24"}),
+    # github.com/tensorflow/tensorflow/issues/26333
+    ("1.13.1-gpu-py3", {"python": "3.5", "cuda": "10.0"}),
+    # tensorflow.org/install/source, tested build configurations
+    ("1.12.0-gpu-py3", {"cuda": "9.0"}),
+    ("1.4.1-gpu-py3", {"cuda": "8.0", "cudnn": "6"}),
+    # cuda_compute_capabilities of build_info.py in the wheels; the last is the one that also gets PTX
+    ("2.21.0-gpu", {"built_for": ["6.0", "7.0", "8.0", "8.9", "9.0"], "ptx": ["9.0"]}),
+    ("2.16.1-gpu", {"built_for": ["5.0", "6.0", "7.0", "8.0", "9.0"], "ptx": ["9.0"]}),
+    ("2.15.0.post1-gpu", {"built_for": ["5.0", "6.0", "7.0", "7.5", "8.0"], "ptx": ["8.0"]}),
+    ("2.13.0-gpu", {"built_for": ["3.5", "5.0", "6.0", "7.0", "7.5", "8.0"], "ptx": ["8.0"]}),
+    # fat binaries in the wheels
+    ("2.3.4-gpu", {"built_for": ["3.5", "3.7", "5.2", "6.0", "6.1", "7.0"], "ptx": ["7.0"]}),
+    ("1.12.3-gpu-py3", {"built_for": ["3.7"], "ptx": ["3.7"]}),
+)
+
+
+@pytest.mark.parametrize(("tag", "cells"), UPSTREAM_SPOT_VALUES, ids=[tag for tag, _ in UPSTREAM_SPOT_VALUES])
+def test_upstream_image_says_what_its_source_says(tag: str, cells: dict[str, Any]) -> None:
+    assert {key: UPSTREAM[tag].get(key) for key in cells} == cells
+
+
+def test_only_upstream_images_older_than_the_compat_package_have_no_forward_compatibility() -> None:
+    for tag, row in UPSTREAM.items():
+        assert ("forward_compat" in row) == (row["cuda"] in ("8.0", "9.0")), tag
+        assert row.get("forward_compat", []) == [], tag

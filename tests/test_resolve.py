@@ -189,10 +189,10 @@ def test_cpu_alone_needs_no_gpu_and_no_driver() -> None:
 @pytest.mark.parametrize(
     ("request_", "message"),
     [
-        (Request(tf="2.18"), "holds TensorFlow 2.18; nearest: 2.17"),
-        (Request(tf="9"), "holds TensorFlow 9; nearest: 2.17"),
+        (Request(tf="2.22"), "holds TensorFlow 2.22; nearest: 2.21"),
+        (Request(tf="9"), "holds TensorFlow 9; nearest: 2.21"),
         (Request(tf="1.16"), "holds TensorFlow 1.16; nearest: 1.15, 2.0"),
-        (Request(tf=">=2.18,<3"), "nearest: 2.17"),
+        (Request(tf=">=2.22,<3"), "nearest: 2.21"),
         (Request(tf="0.9"), "nearest: 0.12"),
         (Request(tf="1.15.9"), "holds TensorFlow 1.15.9; nearest: 1.15"),
         (Request(tag="22.13-tf1-py3"), "no tag '22.13-tf1-py3' in the matrix; the nearest: 22.1"),
@@ -213,7 +213,7 @@ def test_no_such_image_says_what_is_nearest(request_: Request, message: str) -> 
 
 
 def test_matrix_without_images_has_no_such_image() -> None:
-    empty = replace(shipped(), images=())
+    empty = replace(shipped(), images=(), upstream_images=())
     for request in (Request(tf="1.15"), Request(tag="x"), Request(), Request(python="3.8")):
         resolution = resolve(request, RTX_3090, empty)
         assert resolution.verdict is Verdict.NO_SUCH_IMAGE

@@ -119,6 +119,7 @@ def candidate(value: Candidate, matrix: Matrix) -> dict[str, Any]:
     return {
         "tag": image.tag,
         "image": value.reference,
+        "catalogue": "upstream" if image.upstream else "ngc",
         "release": image.release,
         "tensorflow": _text(image.tensorflow),
         "cuda": _text(image.cuda),

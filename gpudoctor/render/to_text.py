@@ -360,6 +360,8 @@ def _best(value: Resolution, paint: Paint) -> Iterator[str]:
     assert best is not None
     yield paint("green", best.reference)
     yield f"  {_contents(best)}"
+    if best.image.upstream:
+        yield f"  {_NOT_NVIDIAS}"
     where = "without a GPU" if value.request.cpu_only else f"on {_on(value.host)}"
     yield f"  {in_words(best.verdict)} {where}:"
     for reason in best.all_reasons:
@@ -378,6 +380,9 @@ def _start(request: Request, best: Candidate) -> str:
         return f"gpudoctor run --tag {best.image.tag}" + (" --gpus none" if request.cpu_only else "")
     gpus = "" if request.cpu_only else "--gpus all "
     return f"docker run --rm -it {gpus}--ipc=host --ulimit memlock=-1 --ulimit stack=67108864 {best.reference}"
+
+
+_NOT_NVIDIAS = "TensorFlow's own image, not NVIDIA's, which has none of this version"
 
 
 def _contents(candidate: Candidate) -> str:
@@ -400,6 +405,8 @@ def _none(value: Resolution, paint: Paint) -> Iterator[str]:
         yield paint("red", f"no such image: {value.message}")
     else:
         yield paint("red", f"{asked}: {in_words(value.verdict)} on {_on(value.host)}")
+        if value.candidates[0].image.upstream:
+            yield f"  {value.candidates[0].reference}: {_NOT_NVIDIAS}"
         for reason in value.candidates[0].all_reasons:
             yield from _bullet(reason)
     yield from _advised(value)
