@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from gpudoctor.facts import Reading, Unread, Why
+from gpudoctor.readings import Reading, Unread, Why
 from gpudoctor.versions import CudaVersion, VersionError
 
 SECTION = ".note.cuda.fwd_compatibility"

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from gpudoctor.facts import SystemFacts, Unread
+from gpudoctor.facts import SystemFacts
+from gpudoctor.readings import Unread
 
 DRIVER_GUIDE = "https://docs.nvidia.com/datacenter/tesla/driver-installation-guide/"
 TOOLKIT_GUIDE = "https://docs.nvidia.com/datacenter/cloud-native/container-toolkit/latest/install-guide.html"

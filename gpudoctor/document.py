@@ -13,7 +13,7 @@ from enum import Enum
 from functools import cache
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
-from gpudoctor.facts import Unread
+from gpudoctor.readings import Unread
 from gpudoctor.versions import Version, VersionError
 
 _T = TypeVar("_T")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
-from gpudoctor.facts import Unread
+from gpudoctor.readings import Unread
 
 
 class Severity(str, Enum):

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from gpudoctor import gpu_names
 from gpudoctor.errors import InputError
-from gpudoctor.facts import Facts, Reading, Unread, Why
-from gpudoctor.matrix import GpuRow, Matrix
+from gpudoctor.readings import Reading, Unread, Why
 from gpudoctor.versions import ComputeCapability, CudaVersion, DriverVersion, VersionError
+
+if TYPE_CHECKING:
+    from gpudoctor.facts import Facts
+    from gpudoctor.matrix import GpuRow, Matrix
 
 ARCHITECTURES = ("x86_64", "aarch64")
 
@@ -25,7 +29,7 @@ class HostGpu:
     """A GPU as far as it decides whether an image runs."""
 
     label: str
-    """For people: `GPU 0, NVIDIA GeForce RTX 3090`."""
+    """For people, the same for equal GPUs: `NVIDIA GeForce RTX 3090`; `GPU 0` where its name is unread."""
     subject: str
     """UUID where there is one, else the label: names the GPU in JSON."""
     index: int | None
@@ -112,7 +116,7 @@ def _probed_gpu(
             detail=f"{name} is not in the table of products, and its brand does not tell a data-centre GPU",
         )
     return HostGpu(
-        label=f"GPU {index}" if isinstance(name, Unread) else f"GPU {index}, {name}",
+        label=f"GPU {index}" if isinstance(name, Unread) else name,
         subject=f"GPU {index}" if isinstance(uuid, Unread) else uuid,
         index=index,
         compute_capability=capability,

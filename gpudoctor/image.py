@@ -12,9 +12,9 @@ from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from gpudoctor import requirement
-from gpudoctor.facts import Reading, Unread, Why
 from gpudoctor.host import Host, HostGpu
 from gpudoctor.matrix import ImageRow, Matrix, Provenance
+from gpudoctor.readings import Reading, Unread, Why
 from gpudoctor.requirement import Requirements, Subject
 from gpudoctor.resolve import Advice, Candidate, Request, Resolution, in_words
 from gpudoctor.rules import GpuRuling, ImageRuling, bundled_driver, judge

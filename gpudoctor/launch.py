@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from gpudoctor import exit_codes
 from gpudoctor.errors import LaunchError
-from gpudoctor.facts import EngineFacts, Unread, Why
+from gpudoctor.facts import EngineFacts
 from gpudoctor.plan import LABEL, LaunchPlan, to_docker_kwargs
+from gpudoctor.readings import Unread, Why
 from gpudoctor.sizes import bytes_in_words, pull_bytes
 
 if TYPE_CHECKING:

@@ -1,24 +1,36 @@
 """The compatibility matrix: which image holds which TensorFlow and CUDA, and what drivers and GPUs those need.
 
-`parse` is pure and reports every fault with its place; `load` reads `compat_matrix.yaml` and adds line numbers.
-The file's own comments describe its sections.
+`parse` is pure and reports every fault with its place; `load` reads `compat_matrix.yaml` and adds line numbers,
+`load_merged` puts the files of a site over it. The file's own comments describe its sections.
 """
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Callable, Hashable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from gpudoctor import gpu_names, plain_yaml
 from gpudoctor.errors import GpudoctorError, InputError
 from gpudoctor.versions import ComputeCapability, CudaVersion, DriverVersion, TfVersion, Version, VersionError
 
+if TYPE_CHECKING:
+    from gpudoctor.site_matrix import Site
+
 SCHEMA = "gpudoctor.matrix/1"
 FILE_NAME = "compat_matrix.yaml"
+
+# How the source begins that a row of a site file has: what follows is the file.
+SITE = "site: "
+
+# Without one of these sections nothing can be judged: a file that holds them all is a matrix of its own.
+_WHOLE = frozenset(("schema", "sources", "cuda", "generations", "gpus", "images"))
+_BUILT_FILE_NAME = "compat_matrix.json"
+"""The same as JSON, made by the build of the wheel (hatch_build.py): YAML takes 25 times as long to read."""
 
 # The shipped file is about 200 kB.
 MAX_FILE_BYTES = 2 << 20
@@ -165,7 +177,11 @@ class Matrix:
 
     def cuda_row(self, version: CudaVersion) -> CudaRow | None:
         """The toolkit release of that very number."""
-        return next((row for row in self.cuda if row.version == version), None)
+        return self._cuda_rows.get(version)
+
+    @cached_property
+    def _cuda_rows(self) -> dict[CudaVersion, CudaRow]:
+        return {row.version: row for row in self.cuda}
 
     def minor_version_row(self, cuda_major: int) -> MinorVersionRow | None:
         """The floor of one CUDA major; none below 11."""
@@ -180,7 +196,11 @@ class Matrix:
 
     def generation(self, capability: ComputeCapability) -> GenerationRow | None:
         """The generation that holds one compute capability."""
-        return next((row for row in self.generations if row.compute_capability == capability), None)
+        return self._generation_rows.get(capability)
+
+    @cached_property
+    def _generation_rows(self) -> dict[ComputeCapability, GenerationRow]:
+        return {row.compute_capability: row for row in self.generations}
 
     def image(self, tag: str) -> ImageRow | None:
         """The image of one tag."""
@@ -194,9 +214,31 @@ class Matrix:
     def _gpu_index(self) -> gpu_names.NameIndex[GpuRow]:
         return gpu_names.index((row.name, row) for row in self.gpus)
 
+    def link(self, provenance: Provenance) -> str:
+        """The first of a row's links, "" without one."""
+        return self.sources[provenance.source[0]] if provenance.source else ""
+
     def links(self, provenance: Provenance) -> tuple[str, ...]:
         """The links behind a row's source keys."""
         return tuple(self.sources[key] for key in provenance.source)
+
+    def rows(self) -> Iterator[AnyRow]:
+        """Every row of every section."""
+        yield from self.cuda
+        yield from self.minor_version
+        yield from self.forward
+        yield from self.generations
+        yield from self.gpus
+        yield from self.images
+        yield from self.upstream_images
+
+
+AnyRow = CudaRow | MinorVersionRow | ForwardRow | GenerationRow | GpuRow | ImageRow
+
+
+def site_of(provenance: Provenance) -> str | None:
+    """The site file that changed or added a row, the last where several did."""
+    return next((key.removeprefix(SITE) for key in provenance.source if key.startswith(SITE)), None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -207,27 +249,57 @@ class Fault:
     """images[12].cuda"""
     message: str
     line: int | None = None
+    file: str = ""
+    """Where several are read as one."""
 
 
 class MatrixError(GpudoctorError):
     """A matrix that cannot be used: every fault, each with its place."""
 
-    def __init__(self, name: str, faults: tuple[Fault, ...]) -> None:
+    def __init__(self, name: str, faults: tuple[Fault, ...], read: Sequence[str] = ()) -> None:
         self.name = name
         self.faults = faults
         more = f" (and {len(faults) - 1} more)" if len(faults) > 1 else ""
-        super().__init__(fault_line(name, faults[0]) + more, f"gpudoctor matrix validate {name} lists every fault")
+        files = " ".join(f'"{file}"' if " " in file else file for file in read or (name,))
+        super().__init__(fault_line(name, faults[0]) + more, f"gpudoctor matrix validate {files} lists every fault")
 
 
 def fault_line(name: str, fault: Fault) -> str:
     """compat_matrix.yaml:41: images[12].cuda: expected text, found the number 11.1"""
     line = "" if fault.line is None else f":{fault.line}"
     place = f" {fault.place}:" if fault.place else ""
-    return f"{name}{line}:{place} {fault.message}"
+    return f"{fault.file or name}{line}:{place} {fault.message}"
+
+
+class MergedRow(dict[Any, Any]):
+    """The cells of a row that site files speak of, and what they did to it."""
+
+    __slots__ = ("nearest", "sites", "unset")
+
+    def __init__(
+        self,
+        cells: Mapping[Any, Any],
+        *,
+        sites: tuple[str, ...],
+        unset: tuple[str, ...] = (),
+        nearest: Callable[[], str] | None = None,
+    ) -> None:
+        super().__init__(cells)
+        self.sites = sites
+        """Source keys of the files that changed or added it, the last first."""
+        self.unset = unset
+        """Names of cells that they took away."""
+        self.nearest = nearest
+        """Of a row that was added: says which row may have been meant."""
 
 
 class _TooManyFaultsError(Exception):
     """There is no point in reading on."""
+
+
+@lru_cache(maxsize=4096)  # a few hundred texts stand in some 2500 cells
+def _version(kind: type[_V], text: str) -> _V:
+    return kind(text)
 
 
 class _Row:
@@ -239,6 +311,7 @@ class _Row:
         self.asked: set[str] = set()
         self.is_mapping = isinstance(document, dict)
         self.cells: dict[Any, Any] = document if isinstance(document, dict) else {}
+        self.merged = document if isinstance(document, MergedRow) else None
         if not self.is_mapping:
             _note(faults, place, f"expected a mapping, found {_found(document)}")
 
@@ -246,12 +319,16 @@ class _Row:
         if self.is_mapping:  # of what is no mapping, that much is said already
             _note(self.faults, f"{self.place}.{key}" if self.place else key, message)
 
+    def missing(self, key: str, expected: str = "") -> None:
+        added = self.merged.nearest if self.merged is not None else None
+        self.fault(key, f"missing{expected and '; expected '}{expected}" + ("" if added is None else added()))
+
     def text(self, key: str, *, default: str | None = None, example: str = "text") -> str:
         value = self.optional_text(key)
         if value is not None:
             return value
         if key not in self.cells and default is None:
-            self.fault(key, f"missing; expected {example}")
+            self.missing(key, example)
         return default or ""
 
     def optional_text(self, key: str) -> str | None:
@@ -261,7 +338,8 @@ class _Row:
         value = self.cells[key]
         if isinstance(value, str) and value.strip():
             return value
-        self.fault(key, _expected_text(value))
+        instead = f"; to make it unknown, say unset: [{key}]" if value is None and self.merged is not None else ""
+        self.fault(key, _expected_text(value) + instead)
         return None
 
     def choice(self, key: str, choices: tuple[str, ...], default: str | None = None) -> str:
@@ -274,7 +352,7 @@ class _Row:
         value = self.optional_version(key, kind)
         if value is None:
             if key not in self.cells:
-                self.fault(key, f"missing; expected a {kind.kind} like {kind.example!r}")
+                self.missing(key, f"a {kind.kind} like {kind.example!r}")
             return kind(kind.example)  # never seen: a document with faults makes no Matrix
         return value
 
@@ -286,10 +364,11 @@ class _Row:
 
     def _read(self, kind: type[_V], text: str, key: str) -> _V | None:
         try:
-            return kind(text)
+            version: _V = _version(kind, text)  # type: ignore[arg-type] # a type is hashable
         except VersionError as error:
             self.fault(key, str(error))
             return None
+        return version
 
     def texts(self, key: str) -> tuple[str, ...] | None:
         self.asked.add(key)
@@ -316,14 +395,18 @@ class _Row:
         value = self.cells.get(key)
         if isinstance(value, int) and not isinstance(value, bool):
             return value
-        self.fault(key, f"expected a whole number, found {_found(value)}" if key in self.cells else "missing")
+        if key in self.cells:
+            self.fault(key, f"expected a whole number, found {_found(value)}")
+        else:
+            self.missing(key)
         return 0
 
     def close(self) -> None:
         """Cells that nobody reads are typing errors: refuse them."""
         import difflib
 
-        for key in self.cells:
+        unset = () if self.merged is None else self.merged.unset
+        for key in (*self.cells, *unset):
             if key in self.asked:
                 continue
             name = plain_yaml.shown_key(str(key))
@@ -362,14 +445,14 @@ def _expected_text(value: object) -> str:
     return f"expected text, found {_found(value)}{quotes}"
 
 
-def parse(document: object, name: str = FILE_NAME) -> Matrix:
-    """Turn what YAML read into a Matrix.
+def parse(document: object, name: str = FILE_NAME, *, cross_check: bool = True) -> Matrix:
+    """Turn what YAML read into a Matrix; `cross_check` compares rows with each other.
 
     Raises MatrixError with every fault.
     """
     faults: list[Fault] = []
     try:
-        matrix = _parse(document, faults)
+        matrix = _parse(document, faults, cross_check=cross_check)
     except _TooManyFaultsError:
         last = Fault(place=faults[-1].place, message=f"more than {MAX_FAULTS} faults; the rest was not looked at")
         raise MatrixError(name, (*faults, last)) from None
@@ -378,31 +461,28 @@ def parse(document: object, name: str = FILE_NAME) -> Matrix:
     return matrix
 
 
-def _parse(document: object, faults: list[Fault]) -> Matrix:
+def _parse(document: object, faults: list[Fault], *, cross_check: bool) -> Matrix:
     root = _Row(document, "", faults)
-    schema = root.text("schema", example=SCHEMA)
-    if schema and schema != SCHEMA:
-        root.fault("schema", f"expected {SCHEMA!r}, found {_found(schema)}")
+    _schema(root, root.text("schema", example=SCHEMA))
     sources = _sources(root)
 
     def section(key: str, read: Callable[[_Row], _R]) -> tuple[_R, ...]:
-        root.asked.add(key)
-        rows = root.cells.get(key, [])
-        if not isinstance(rows, list):
-            root.fault(key, f"expected a list of rows, found {_found(rows)}")
-            return ()
-        return tuple(_read_row(item, f"{key}[{index}]", faults, read) for index, item in enumerate(rows))
+        return tuple(
+            _read_row(item, f"{key}[{index}]", faults, read) for index, item in enumerate(_section_rows(root, key))
+        )
 
     def provenance(row: _Row) -> Provenance:
+        sites = () if row.merged is None else row.merged.sites
+        named = row.texts("source") or ()
         found = Provenance(
-            source=row.texts("source") or (),
+            source=(*sites, *named),
             checked=row.text("checked", default=""),
             confidence=row.choice("confidence", CONFIDENCES, "high"),
             note=row.text("note", default=""),
         )
-        if row.cells.get("source", []) == []:
+        if not sites and row.cells.get("source", []) == []:
             row.fault("source", "missing; every row names its sources")
-        for index, key in enumerate(found.source):
+        for index, key in enumerate(named):
             if key not in sources:
                 row.fault(f"source[{index}]", f"{_shortened(key)!r} is not a key of `sources`")
         return found
@@ -419,10 +499,24 @@ def _parse(document: object, faults: list[Fault]) -> Matrix:
     )
     root.close()
     # Rows with faults of their own hold stand-ins, which would be compared with each other here.
-    if not faults:
+    if not faults and cross_check:
         for fault in _across(matrix):
             _note(faults, fault.place, fault.message)
     return matrix
+
+
+def _schema(root: _Row, schema: str | None) -> None:
+    if schema and schema != SCHEMA:
+        root.fault("schema", f"expected {SCHEMA!r}, found {_found(schema)}")
+
+
+def _section_rows(root: _Row, key: str) -> list[object]:
+    root.asked.add(key)
+    rows = root.cells.get(key, [])
+    if isinstance(rows, list):
+        return rows
+    root.fault(key, f"expected a list of rows, found {_found(rows)}")
+    return []
 
 
 def _read_row(item: object, place: str, faults: list[Fault], read: Callable[[_Row], _R]) -> _R:
@@ -573,33 +667,147 @@ def _across(matrix: Matrix) -> Iterator[Fault]:
         seen: dict[Hashable, int] = {}
         for index, key in enumerate(rows):
             if key in seen:
-                shown = ".".join(map(str, key)) if isinstance(key, tuple) else str(key)
-                message = f"{_shortened(shown)!r} stands already in {section}[{seen[key]}]"
-                yield Fault(place=f"{section}[{index}]", message=message)
+                yield stands_already(key, section, index, seen[key])
             seen.setdefault(key, index)
 
 
+def stands_already(key: Hashable, section: str, index: int, first: int) -> Fault:
+    """A second row of one key."""
+    shown = ".".join(map(str, key)) if isinstance(key, tuple) else str(key)
+    message = f"{_shortened(shown)!r} stands already in {section}[{first}]"
+    return Fault(place=f"{section}[{index}]", message=message)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _File:
+    """A file that was read, and is YAML."""
+
+    name: str
+    text: bytes
+    document: plain_yaml.Document
+
+
 def load(path: Path | None = None) -> Matrix:
-    """Read and check a matrix file; without a path, the one that gpudoctor ships.
+    """Read and check a matrix file that is whole; without a path, the one that gpudoctor ships.
 
     Raises MatrixError with every fault and its line, InputError when the file cannot be read or is no YAML.
     """
-    if path is None:
-        path = shipped_path()
-    text = _read(path)
+    return _alone(_shipped() if path is None else _opened(path))
+
+
+def load_merged(sites: Mapping[Path, str]) -> Matrix:
+    """The shipped matrix with the files of a site over it, row by row and cell by cell, the last one winning.
+
+    Each path has the words that say where it comes from. Raises like `load`; faults name the file they stand in.
+    """
+    return _merged([_opened(path, named_by) for path, named_by in sites.items()])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Validation:
+    """What is to be said of matrix files."""
+
+    matrix: Matrix | None
+    """None where there are faults."""
+    faults: tuple[Fault, ...]
+    is_whole: bool
+    """Judged by itself, not over the shipped matrix."""
+    faults_alone: tuple[Fault, ...]
+    """Of a file that has every section, yet is good over the shipped matrix only."""
+
+
+def validate(paths: Sequence[Path]) -> Validation:
+    """Judge files as a site's, over the shipped matrix in that order; one that holds every section, by itself.
+
+    Raises InputError when a file cannot be read or is no YAML.
+    """
+    files = [_opened(path) for path in paths]
+    root = files[0].document.value
+    is_whole = len(files) == 1 and isinstance(root, dict) and root.keys() >= _WHOLE
+    alone: tuple[Fault, ...] = ()
+    if is_whole:
+        try:
+            return Validation(matrix=_alone(files[0]), faults=(), is_whole=True, faults_alone=())
+        except MatrixError as error:
+            alone = error.faults
     try:
-        document = plain_yaml.read(text)
+        return Validation(matrix=_merged(files), faults=(), is_whole=False, faults_alone=alone)
+    except MatrixError as error:
+        # With a whole matrix for its base, a whole one with holes would have none: what it lacks itself says more.
+        return Validation(matrix=None, faults=alone or error.faults, is_whole=is_whole, faults_alone=())
+
+
+def _shipped() -> _File:
+    built = Path(__file__).with_name(_BUILT_FILE_NAME)
+    if not built.exists():
+        return _opened(shipped_path())
+    text = built.read_bytes()
+    document = plain_yaml.Document(value=json.loads(text), repeated=(), lines={})
+    return _File(name=str(built), text=text, document=document)
+
+
+def _opened(path: Path, named_by: str = "") -> _File:
+    text = _read(path, named_by)
+    try:
+        return _File(name=str(path), text=text, document=plain_yaml.read(text))
     except plain_yaml.PlainYamlError as error:
         line = "" if error.line is None else f":{error.line}"
-        raise InputError(f"{path}{line}: {error.message}") from None
+        raise InputError(f"{path}{line}: {error.message}", f"it comes from {named_by}" if named_by else "") from None
+
+
+def _alone(file: _File) -> Matrix:
     faults: tuple[Fault, ...] = ()
     try:
-        matrix = parse(document.value, str(path))
+        matrix = parse(file.document.value, file.name)
     except MatrixError as error:
         faults = error.faults
-    if not faults and not document.repeated:
+    if not faults and not file.document.repeated:
         return matrix
-    raise MatrixError(str(path), _with_lines(text, faults))
+    raise MatrixError(file.name, _with_lines(file.text, faults))
+
+
+def _merged(sites: Sequence[_File]) -> Matrix:
+    from gpudoctor import site_matrix
+
+    files = (_shipped(), *sites)
+    faults: list[list[Fault]] = [[] for _ in files]
+    read = [_site(file, found) for file, found in zip(sites, faults[1:], strict=True)]
+    merged = site_matrix.merge(files[0].document.value, read)
+    for number, fault in merged.faults:
+        faults[number].append(fault)
+    try:
+        # A site's row that could not be merged would be missed by others.
+        matrix = parse(merged.document, cross_check=not any(faults))
+    except MatrixError as error:
+        for fault in error.faults:
+            number, place = site_matrix.origin(_places_around(fault.place), merged.origins)
+            faults[number].append(replace(fault, place=place))
+    if not any(faults) and not any(file.document.repeated for file in files):
+        return matrix
+    told = tuple(
+        replace(fault, file=file.name)
+        for file, found in zip(files, faults, strict=True)
+        if found or file.document.repeated
+        for fault in sorted(_with_lines(file.text, tuple(found)), key=lambda fault: fault.line or 0)
+    )
+    raise MatrixError(told[0].file, told, [file.name for file in sites])
+
+
+def _site(file: _File, faults: list[Fault]) -> Site:
+    """The parts of a site's file; an empty one has none."""
+    from gpudoctor import site_matrix
+
+    document = file.document.value
+    root = _Row({} if document is None else document, "", faults)
+    _schema(root, root.optional_text("schema"))
+    sections = {key: _section_rows(root, key) for key in site_matrix.KEYS}
+    root.asked.add("sources")
+    sources = _Row(root.cells.get("sources", {}), "sources", faults).cells
+    try:
+        root.close()
+    except _TooManyFaultsError:
+        faults.append(Fault(place="", message=f"more than {MAX_FAULTS} faults; the rest was not looked at"))
+    return site_matrix.Site(name=file.name, sections=sections, sources=sources)
 
 
 def _with_lines(text: bytes, faults: tuple[Fault, ...]) -> tuple[Fault, ...]:
@@ -631,12 +839,17 @@ def shipped_path() -> Path:
     return inside if inside.exists() else inside.parents[1] / FILE_NAME
 
 
-def _read(path: Path) -> bytes:
+def cell_place(row: str, key: object) -> str:
+    """images[12].cuda"""
+    return f"{row}.{plain_yaml.shown_key(str(key))}"
+
+
+def _read(path: Path, named_by: str) -> bytes:
     try:
         with path.open("rb") as file:
             text = file.read(MAX_FILE_BYTES + 1)
     except OSError as error:
-        hint = "name a file that this user can read"
+        hint = "name a file that this user can read" + (f"; this one comes from {named_by}" if named_by else "")
         raise InputError(f"{path}: cannot be read: {error.strerror}", hint) from None
     if len(text) > MAX_FILE_BYTES:
         raise InputError(f"{path}: larger than {MAX_FILE_BYTES >> 20} MiB, which no matrix is")

@@ -7,7 +7,8 @@ from collections.abc import Callable
 from dataclasses import fields, is_dataclass, replace
 from typing import Any
 
-from gpudoctor.facts import Facts, Unread
+from gpudoctor.facts import Facts
+from gpudoctor.readings import Unread
 
 _UUID = re.compile(r"\b(GPU|MIG)-[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}\b")
 _HOME = re.compile(r"/(home|Users)/[^/\s]+")

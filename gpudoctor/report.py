@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from gpudoctor import exit_codes
-from gpudoctor.facts import Facts, Unread
+from gpudoctor.facts import Facts
 from gpudoctor.findings import CheckResult, Finding, Outcome, Severity
 from gpudoctor.host import Host
+from gpudoctor.readings import Unread
 from gpudoctor.resolve import Candidate
 from gpudoctor.verdicts import Verdict
 

@@ -27,7 +27,7 @@ from dataclasses import dataclass
 from enum import Enum
 from itertools import groupby, zip_longest
 
-from gpudoctor.facts import Reading, Unread
+from gpudoctor.readings import Reading, Unread
 from gpudoctor.verdicts import Reason, Ruling, Verdict
 from gpudoctor.versions import ComputeCapability, CudaVersion, DriverVersion, VersionError
 

@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from gpudoctor.errors import InputError
-from gpudoctor.facts import Unread
 from gpudoctor.host import Host
 from gpudoctor.matrix import ImageRow, Matrix
+from gpudoctor.readings import Unread
 from gpudoctor.rules import GpuRuling, bundled_driver, judge
 from gpudoctor.verdicts import Reason, Verdict
 from gpudoctor.versions import DriverVersion, TfVersion, VersionError

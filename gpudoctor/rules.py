@@ -13,12 +13,12 @@ driver's verdict, for the worst GPU. https://docs.nvidia.com/deploy/cuda-compati
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
-from gpudoctor.facts import Reading, Unread
 from gpudoctor.host import NOT_NAMED, Host, HostGpu
-from gpudoctor.matrix import ImageRow, Matrix, Provenance
+from gpudoctor.matrix import ImageRow, Matrix
+from gpudoctor.readings import Reading, Unread
 from gpudoctor.verdicts import Reason, Ruling, Verdict, worst
 from gpudoctor.versions import ComputeCapability, CudaVersion, DriverVersion
 
@@ -56,7 +56,7 @@ def judge(image: ImageRow, host: Host, matrix: Matrix, *, cpu_only: bool = False
     """Ask every rule. Total: any image, host and matrix has a verdict and at least one reason."""
     ruling = platform(image, host, matrix)
     if image.broken is not None and not cpu_only:
-        shipped = Ruling.of(Verdict.WILL_NOT_RUN, "as_shipped", image.broken, _link(image.provenance, matrix))
+        shipped = Ruling.of(Verdict.WILL_NOT_RUN, "as_shipped", image.broken, matrix.link(image.provenance))
         return ImageRuling(verdict=shipped.verdict, reasons=(*ruling.reasons, *shipped.reasons), gpus=())
     if cpu_only:
         cpu = Ruling.of(Verdict.RUNS, "cpu_only", "no GPU was asked for, so no driver is needed", "--gpus none")
@@ -70,8 +70,18 @@ def judge(image: ImageRow, host: Host, matrix: Matrix, *, cpu_only: bool = False
         return ImageRuling(
             verdict=worst(ruling.verdict, none.verdict), reasons=(*ruling.reasons, *none.reasons), gpus=()
         )
-    gpus = tuple(judge_gpu(image, gpu, host, matrix) for gpu in host.gpus)
+    rulings: dict[tuple[object, ...], GpuRuling] = {}  # equal GPUs have one fate: eight of them are judged once
+    for gpu in host.gpus:
+        if _kind(gpu) not in rulings:
+            rulings[_kind(gpu)] = judge_gpu(image, gpu, host, matrix)
+    gpus = tuple(replace(rulings[_kind(gpu)], gpu=gpu) for gpu in host.gpus)
     return ImageRuling(verdict=worst(ruling.verdict, *(gpu.verdict for gpu in gpus)), reasons=ruling.reasons, gpus=gpus)
+
+
+def _kind(gpu: HostGpu) -> tuple[object, ...]:
+    """All of a GPU that the rules look at, and its name, which the reasons hold."""
+    capability, data_center, first_branch = gpu.compute_capability, gpu.data_center, gpu.product_first_branch
+    return (gpu.label, capability, data_center, first_branch, gpu.listed_by_driver, gpu.bare_capability)
 
 
 def judge_gpu(image: ImageRow, gpu: HostGpu, host: Host, matrix: Matrix) -> GpuRuling:
@@ -92,7 +102,7 @@ def judge_gpu(image: ImageRow, gpu: HostGpu, host: Host, matrix: Matrix) -> GpuR
 
 def platform(image: ImageRow, host: Host, matrix: Matrix) -> Ruling:
     """Rule 1: the tag must exist for the processor; Jetson and server images do not mix."""
-    source = _link(image.provenance, matrix)
+    source = matrix.link(image.provenance)
 
     def ruling(verdict: Verdict, detail: str) -> Ruling:
         return Ruling.of(verdict, "platform", detail, source)
@@ -120,7 +130,7 @@ def driver_knows_gpu(gpu: HostGpu, host: Host, matrix: Matrix) -> Ruling:
     row = matrix.generation(capability)
     if row is None:
         return Ruling(verdict=Verdict.RUNS)
-    source = _link(row.provenance, matrix)
+    source = matrix.link(row.provenance)
     first = gpu.product_first_branch or row.first_branch
     if first is not None and host.driver < first:
         detail = f"driver {host.driver} does not know {gpu.label}: {row.architecture} needs branch {first} or newer"
@@ -147,7 +157,7 @@ def gpu_range(image: ImageRow, gpu: HostGpu, matrix: Matrix) -> Ruling:
         if built is not None and capability >= min(built.capabilities):
             return Ruling(verdict=Verdict.RUNS)
         detail = f"the lowest compute capability of {image.tag} is not known"
-        return Ruling.of(Verdict.UNKNOWN, "gpu_range", detail, _link(image.provenance, matrix))
+        return Ruling.of(Verdict.UNKNOWN, "gpu_range", detail, matrix.link(image.provenance))
     if capability >= floor.capability:
         return Ruling(verdict=Verdict.RUNS)
     detail = (
@@ -159,7 +169,7 @@ def gpu_range(image: ImageRow, gpu: HostGpu, matrix: Matrix) -> Ruling:
         verdict = Verdict.RUNS_UNSUPPORTED
     else:
         verdict = Verdict.WILL_NOT_RUN
-    return Ruling.of(verdict, "gpu_range", detail, _link(image.provenance, matrix))
+    return Ruling.of(verdict, "gpu_range", detail, matrix.link(image.provenance))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -232,7 +242,7 @@ def gpu_code(image: ImageRow, gpu: HostGpu, matrix: Matrix) -> Ruling:
     """Rule 3, second part: native code runs on its own major from its minor upwards; else PTX, where that works."""
     capability = gpu.compute_capability
     assert not isinstance(capability, Unread)  # gpu_range answered unknown before
-    link = _link(image.provenance, matrix)
+    link = matrix.link(image.provenance)
 
     def ruling(verdict: Verdict, detail: str, source: str = link) -> Ruling:
         return Ruling.of(verdict, "gpu_code", detail, source)
@@ -359,7 +369,7 @@ def driver_native(image: ImageRow, host: Host, matrix: Matrix) -> Ruling:
     if _by_cuda_version(host) and image.cuda is not None:
         return _native_by_cuda(image.cuda, host.driver_cuda_version)
     bundled = bundled_driver(image, matrix, windows=host.wsl)
-    source = _link(image.provenance, matrix)
+    source = matrix.link(image.provenance)
     if bundled is None:
         detail = f"which driver {image.tag} was built for is not known" + (
             "" if image.cuda is not None else ": its CUDA version is not known"
@@ -430,7 +440,7 @@ class _Listed:
 def _listed(image: ImageRow, driver: DriverVersion, matrix: Matrix) -> _Listed:
     """Whether the image's compat libraries take this driver: its own list, else that of its CUDA."""
     if image.forward_compat is not None:
-        source = _link(image.provenance, matrix)
+        source = matrix.link(image.provenance)
         floors = [floor for floor in image.forward_compat if floor.branch == driver.branch]
         if any(driver >= floor for floor in floors):
             detail = (
@@ -453,8 +463,8 @@ def _listed(image: ImageRow, driver: DriverVersion, matrix: Matrix) -> _Listed:
     row = None if image.cuda is None else matrix.forward_row(image.cuda)
     if row is None:
         detail = f"the drivers that {image.tag} lists for forward compatibility are not known"
-        return _Listed(verdict=Verdict.UNKNOWN, detail=detail, source=_link(image.provenance, matrix))
-    source = _link(row.provenance, matrix)
+        return _Listed(verdict=Verdict.UNKNOWN, detail=detail, source=matrix.link(image.provenance))
+    source = matrix.link(row.provenance)
     taken = next((branch for branch in row.branches if branch.branch == driver.branch), None)
     if taken is not None:
         floor = max(taken, _highest_floors(matrix).get(driver.branch, taken))
@@ -500,7 +510,7 @@ def minor_version_compat(image: ImageRow, host: Host, matrix: Matrix, *, needs_j
         return Ruling.of(verdict, "minor_version_compat", detail, source)
 
     if image.cuda is None:
-        return ruling(Verdict.UNKNOWN, f"the CUDA version of {image.tag} is not known", _link(image.provenance, matrix))
+        return ruling(Verdict.UNKNOWN, f"the CUDA version of {image.tag} is not known", matrix.link(image.provenance))
     row = matrix.minor_version_row(image.cuda.major)
     if row is None:
         return ruling(
@@ -516,7 +526,7 @@ def minor_version_compat(image: ImageRow, host: Host, matrix: Matrix, *, needs_j
         floor = row.min_driver_windows if host.wsl else row.min_driver
         if floor is None:
             detail = f"the Windows floor of CUDA {image.cuda.major}.x is not known"
-            return ruling(Verdict.UNKNOWN, detail, _link(row.provenance, matrix))
+            return ruling(Verdict.UNKNOWN, detail, matrix.link(row.provenance))
         enough = host.driver >= floor
         against = f"driver {host.driver} against {floor}, the floor of CUDA {image.cuda.major}.x"
     if not enough:
@@ -528,8 +538,3 @@ def minor_version_compat(image: ImageRow, host: Host, matrix: Matrix, *, needs_j
         )
         return ruling(Verdict.WILL_NOT_RUN, detail)
     return ruling(Verdict.RUNS_WITH_MINOR_VERSION_COMPAT, f"same CUDA major: {against}")
-
-
-def _link(provenance: Provenance, matrix: Matrix) -> str:
-    links = matrix.links(provenance)
-    return links[0] if links else ""

@@ -26,7 +26,7 @@ from typing import IO, Any
 
 import gpudoctor
 from gpudoctor.document import DocumentError, decode, encode
-from gpudoctor.facts import Reading, Unread, Why
+from gpudoctor.readings import Reading, Unread, Why
 
 SCHEMA = "gpudoctor.smoke/1"
 REPORT_MARK = b"gpudoctor-smoke:"
@@ -561,7 +561,10 @@ def _judge(conversation: _Conversation, asked: Asked, python: str, timeout_secon
         process = conversation.process.pid
         causes = (*causes, f"process {process} cannot be killed: it waits inside the kernel (state D)")
     if conversation.listener.silent:
-        return _could_not_start(asked, f"{python} did not run the script: {ended}", causes)
+        how = f"{python}: {ended}, and not a line of the script ran"
+        if not conversation.timed_out:
+            how = f"{python} did not run the script: {ended}"
+        return _could_not_start(asked, how, causes)
     report = conclude(
         conversation.listener,
         asked=asked,

@@ -53,9 +53,9 @@ class Version:
     def _split(cls, numeric: str, text: str) -> tuple[int, ...]:
         parts = numeric.split(".") if len(text) <= _MAX_TEXT else []
         # isdecimal alone would admit digits of other scripts, which int() reads and nobody prints.
-        if not (cls.min_numbers <= len(parts) <= cls.max_numbers) or not all(
-            part.isascii() and part.isdecimal() for part in parts
-        ):
+        digits = "".join(parts)
+        numeric_only = digits.isascii() and digits.isdecimal() and "" not in parts
+        if not numeric_only or not cls.min_numbers <= len(parts) <= cls.max_numbers:
             raise VersionError(f"{_shown(text)} is no {cls.kind}; one looks like {cls.example}")
         numbers = [int(part) for part in parts]
         while len(numbers) > 1 and numbers[-1] == 0:

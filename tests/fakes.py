@@ -8,8 +8,9 @@ from functools import cache
 from typing import Any
 
 from gpudoctor import checks, matrix
-from gpudoctor.facts import DriverFacts, EngineFacts, Facts, GpuFacts, PciGpu, SystemFacts, Unread, Why
+from gpudoctor.facts import DriverFacts, EngineFacts, Facts, GpuFacts, PciGpu, SystemFacts
 from gpudoctor.findings import CheckResult
+from gpudoctor.readings import Unread, Why
 from gpudoctor.versions import ComputeCapability, CudaVersion, DriverVersion
 
 GIB = 1 << 30

@@ -6,9 +6,9 @@ from functools import lru_cache
 
 from gpudoctor import host as hosts
 from gpudoctor import matrix as matrices
-from gpudoctor.facts import Reading, Unread, Why
 from gpudoctor.host import Host, HostGpu
 from gpudoctor.matrix import ImageRow, Matrix
+from gpudoctor.readings import Reading, Unread, Why
 from gpudoctor.versions import ComputeCapability, CudaVersion, DriverVersion
 
 UNREAD = Unread(source="nvml", why=Why.FAILED, detail="did not say")

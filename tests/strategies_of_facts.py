@@ -8,7 +8,8 @@ from typing import Any, get_args, get_type_hints
 
 from hypothesis import strategies as st
 
-from gpudoctor.facts import Facts, PciGpu, SystemFacts, Unread
+from gpudoctor.facts import Facts, PciGpu, SystemFacts
+from gpudoctor.readings import Unread
 from gpudoctor.versions import ComputeCapability, CudaVersion, DriverVersion
 
 Path = tuple[str | int, ...]

@@ -11,7 +11,8 @@ import jsonschema
 import pytest
 
 from gpudoctor.document import DocumentError, decode, encode, schema
-from gpudoctor.facts import DriverFacts, Facts, GpuFacts, Reading, Unread, Why
+from gpudoctor.facts import DriverFacts, Facts, GpuFacts
+from gpudoctor.readings import Reading, Unread, Why
 from gpudoctor.versions import ComputeCapability, CudaVersion
 
 

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 
 from gpudoctor import checks
 from gpudoctor.checks import AREAS, Case, Check
-from gpudoctor.facts import Facts, GpuFacts, Unread, UnreadError, Why
+from gpudoctor.facts import Facts, GpuFacts
 from gpudoctor.findings import CheckResult, Finding, Outcome, Severity
+from gpudoctor.readings import Unread, UnreadError, Why
 from gpudoctor.versions import DriverVersion
 from tests import strategies_of_facts as strategies
 from tests.fakes import NO_ENGINE, NOT_LOADED, driver_says, facts_of, gpu, pci_gpu, results, shipped_matrix, unread

@@ -7,9 +7,10 @@ from dataclasses import replace
 import pytest
 
 from gpudoctor import host as hosts
-from gpudoctor.facts import Facts, Reading, Unread
+from gpudoctor.facts import Facts
 from gpudoctor.host import HostGpu
 from gpudoctor.matrix import GpuRow
+from gpudoctor.readings import Reading, Unread
 from gpudoctor.versions import ComputeCapability, CudaVersion, DriverVersion
 from tests.hosts import UNREAD, shipped
 from tests.properties.strategies import machine
@@ -42,7 +43,7 @@ def test_machine_is_taken_as_it_was_read() -> None:
     host = hosts.from_facts(facts("A100", "RTX 3090"), shipped())
     assert (str(host.driver), str(host.driver_cuda_version)) == ("535.104.05", "12.2")
     assert not isinstance(host.gpus, Unread)
-    assert [gpu.label for gpu in host.gpus] == ["GPU 0, NVIDIA A100", "GPU 1, GeForce RTX 3090"]
+    assert [gpu.label for gpu in host.gpus] == ["NVIDIA A100", "GeForce RTX 3090"]
     assert [gpu.subject for gpu in host.gpus] == ["GPU-0", "GPU-1"]
     assert [gpu.data_center for gpu in host.gpus] == ["yes", "no"]
     assert all(gpu.listed_by_driver for gpu in host.gpus)

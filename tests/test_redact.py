@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 
 from gpudoctor.document import decode, encode
-from gpudoctor.facts import Facts, MigDevice, Unread, Why
+from gpudoctor.facts import Facts, MigDevice
+from gpudoctor.readings import Unread, Why
 from gpudoctor.redact import redacted
 from tests import strategies_of_facts as strategies
 from tests.fakes import engine_unread, facts_of, gpu, results

@@ -11,8 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gpudoctor import checks, host
-from gpudoctor.facts import Facts, Unread, Why
+from gpudoctor.facts import Facts
 from gpudoctor.findings import CheckResult, Evidence, Finding, Fix, Outcome, Severity
+from gpudoctor.readings import Unread, Why
 from gpudoctor.render import to_json, to_text
 from gpudoctor.report import Report
 from gpudoctor.resolve import runnable

@@ -23,9 +23,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from types import ModuleType
 
-from gpudoctor.facts import Facts, GpuFacts, PciGpu, Unread, UnreadError, Why, known
+from gpudoctor.facts import Facts, GpuFacts, PciGpu
 from gpudoctor.findings import CheckResult, Finding, Outcome, Severity
 from gpudoctor.matrix import Matrix
+from gpudoctor.readings import Unread, UnreadError, Why, known
 from gpudoctor.versions import DriverVersion
 
 # Kernel drivers that hold a device so that a virtual machine may have it.

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from gpudoctor.checks import Case
-from gpudoctor.facts import Unread, Why, known
 from gpudoctor.findings import Evidence, Finding, Fix, Severity
+from gpudoctor.readings import Unread, Why, known
 from gpudoctor.sizes import LARGEST_PACKED_IMAGE_BYTES, SMALLEST_PACKED_IMAGE_BYTES, bytes_in_words, pull_bytes
 
 

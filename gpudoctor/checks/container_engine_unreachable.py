@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 from gpudoctor.checks import Case
 from gpudoctor.distributions import package_manager
-from gpudoctor.facts import Unread, UnreadError, Why
 from gpudoctor.findings import Evidence, Finding, Fix, Severity
+from gpudoctor.readings import Unread, UnreadError, Why
 
 CAUSED_BY = ("container-socket-permission",)
 

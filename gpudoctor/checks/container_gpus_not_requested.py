@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from gpudoctor.checks import Case
-from gpudoctor.facts import known
 from gpudoctor.findings import Evidence, Finding, Fix, Severity
+from gpudoctor.readings import known
 
 _HOW = {
     "apptainer": "--nv",

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from gpudoctor.checks import Case
-from gpudoctor.facts import Unread, UnreadError, Why
 from gpudoctor.findings import Evidence, Finding, Fix, Severity
+from gpudoctor.readings import Unread, UnreadError, Why
 
 # Why an engine gave no answer, after it let this user in.
 _ANSWERED = (Why.TIMEOUT, Why.GARBLED)

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 from gpudoctor.checks import Case
 from gpudoctor.distributions import REGISTER_RUNTIME, TOOLKIT_GUIDE, install_toolkit
-from gpudoctor.facts import Unread, known
 from gpudoctor.findings import Evidence, Finding, Fix, Severity
+from gpudoctor.readings import Unread, known
 
 
 def decides(case: Case) -> bool:

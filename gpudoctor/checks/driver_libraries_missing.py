@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 from gpudoctor.checks import Case
 from gpudoctor.distributions import DRIVER_GUIDE
-from gpudoctor.facts import Unread, UnreadError, Why
 from gpudoctor.findings import Evidence, Finding, Fix, Severity
+from gpudoctor.readings import Unread, UnreadError, Why
 
 CAUSED_BY = ("container-gpus-not-requested",)
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from gpudoctor.checks import Case
-from gpudoctor.facts import Unread, UnreadError
 from gpudoctor.findings import Evidence, Finding, Fix, Severity
+from gpudoctor.readings import Unread, UnreadError
 
 CAUSED_BY = ("container-gpus-not-requested", "driver-libraries-missing")
 

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 from gpudoctor.checks import Case
 from gpudoctor.distributions import DRIVER_GUIDE, install_driver
-from gpudoctor.facts import Unread, known
 from gpudoctor.findings import Evidence, Finding, Fix, Severity
+from gpudoctor.readings import Unread, known
 
 CAUSED_BY = ("driver-nouveau-bound",)
 

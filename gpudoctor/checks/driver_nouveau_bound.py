@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 from gpudoctor.checks import Case
 from gpudoctor.distributions import rebuild_initramfs
-from gpudoctor.facts import known
 from gpudoctor.findings import Evidence, Finding, Fix, Severity
+from gpudoctor.readings import known
 
 _BLACKLIST = (
     "printf 'blacklist nouveau\\noptions nouveau modeset=0\\n' | sudo tee /etc/modprobe.d/blacklist-nouveau.conf"

@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from gpudoctor.checks import Case
-from gpudoctor.facts import DriverFacts, Unread, Why, known
+from gpudoctor.facts import DriverFacts
 from gpudoctor.findings import Evidence, Finding, Fix, Severity
+from gpudoctor.readings import Unread, Why, known
 
 
 def decides(case: Case) -> bool:

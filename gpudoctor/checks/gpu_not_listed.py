@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from gpudoctor.checks import Case
-from gpudoctor.facts import Facts, Reading, Unread, known
+from gpudoctor.facts import Facts
 from gpudoctor.findings import Evidence, Finding, Fix, Severity
+from gpudoctor.readings import Reading, Unread, known
 
 CAUSED_BY = (
     "gpu-none-present",

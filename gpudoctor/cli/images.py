@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from gpudoctor.errors import InputError
-from gpudoctor.facts import Unread
 from gpudoctor.host import Host
 from gpudoctor.image import CUDA_VERSION, NO_RELEASE, ImageFacts, resolve_image, to_row
 from gpudoctor.matrix import Matrix
 from gpudoctor.probe.world import World
+from gpudoctor.readings import Unread
 from gpudoctor.reference import Reference, parse
 from gpudoctor.resolve import REGISTRY, Request, Resolution
 from gpudoctor.sizes import bytes_in_words

@@ -5,17 +5,20 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from gpudoctor.errors import CouldNotLookError, InputError
-from gpudoctor.facts import Facts, Unread
 from gpudoctor.host import ARCHITECTURES, Host, HostGpu
-from gpudoctor.matrix import Matrix
+from gpudoctor.readings import Unread
+
+if TYPE_CHECKING:
+    from gpudoctor.facts import Facts
+    from gpudoctor.matrix import Matrix
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 
@@ -36,7 +39,11 @@ format_option = click.option(
     "--format", "format_", type=click.Choice(["text", "json"]), default="text", show_default=True, help="What to print."
 )
 matrix_option = click.option(
-    "--matrix", "matrix_path", type=click.Path(path_type=Path), metavar="FILE", help="Use this compatibility matrix."
+    "--matrix",
+    "matrix_path",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Site overrides of the compatibility matrix, merged row by row.",
 )
 colour_option = click.option("--no-color", is_flag=True, help="No colours; NO_COLOR in the environment does the same.")
 quiet_option = click.option("-q", "--quiet", is_flag=True, help="Only what is wrong.")
@@ -88,10 +95,65 @@ def painter(*, no_color: bool) -> Callable[[str, str], str]:
 
 
 def load_matrix(path: Path | None) -> Matrix:
-    """The shipped matrix, or the one that was named."""
+    """The shipped matrix, and over it, row by row, what the site says; a later file wins:
+
+    1. /etc/gpudoctor/matrix.yaml
+    2. gpudoctor/matrix.yaml in $XDG_CONFIG_HOME, else in ~/.config
+    3. the file that $GPUDOCTOR_MATRIX names
+    4. the file that --matrix names
+    """
     from gpudoctor import matrix
 
-    return matrix.load(path)
+    sites = _site_files(path)
+    return matrix.load_merged(sites) if sites else matrix.load()
+
+
+def _site_files(path: Path | None) -> dict[Path, str]:
+    """The files of the site, and who names each; those of the configuration only where they are."""
+    named = [(folder / "gpudoctor" / "matrix.yaml", "the configuration folder") for folder in _config_folders()]
+    sites = [(file, named_by) for file, named_by in named if _is_there(file)]
+    if variable := os.environ.get("GPUDOCTOR_MATRIX"):
+        sites.append((Path(variable), "$GPUDOCTOR_MATRIX"))
+    if path is not None:
+        sites.append((path, "--matrix"))
+    last: dict[Path, str] = {}
+    for file, named_by in sites:
+        last.pop(file, None)  # named twice, it counts where it was named last
+        last[file] = named_by
+    return last
+
+
+def _config_folders() -> Iterator[Path]:
+    if os.name == "posix":  # elsewhere /etc is anybody's to make
+        yield Path("/etc")
+    folder = Path(os.environ.get("XDG_CONFIG_HOME", ""))
+    if not folder.is_absolute():  # https://specifications.freedesktop.org/basedir-spec/ (2026-11): to be ignored
+        try:
+            folder = Path("~/.config").expanduser()
+        except RuntimeError:  # without $HOME, and unknown to this machine, a user has none
+            return
+    yield folder
+
+
+def _is_there(file: Path) -> bool:
+    """Whether it stands there, readable or not; a link to nowhere does, and is read in vain."""
+    try:
+        file.lstat()
+    except PermissionError:
+        return _may_be_there(file)
+    except OSError as error:
+        return not isinstance(error, (FileNotFoundError, NotADirectoryError))
+    return True
+
+
+def _may_be_there(file: Path) -> bool:
+    """Whether at least its folder is seen. Daemons inherit a $HOME that is not theirs: that must not stop them."""
+    try:
+        file.parent.lstat()
+    except PermissionError:
+        click.echo(f"gpudoctor: {file}: not looked for: Permission denied", err=True)
+        return False
+    return True
 
 
 def read_facts(path: str) -> Facts:
@@ -118,6 +180,7 @@ def read_facts(path: str) -> Facts:
 def facts_from_json(text: bytes, name: str) -> Facts:
     """Facts out of JSON text; raises InputError with line or field."""
     from gpudoctor.document import DocumentError, decode
+    from gpudoctor.facts import Facts
     from gpudoctor.render.to_json import FACTS_SCHEMA
 
     hint = "save facts with: gpudoctor probe > FILE"

@@ -9,7 +9,8 @@ import click
 from gpudoctor import exit_codes
 from gpudoctor.cli import options
 from gpudoctor.document import schema
-from gpudoctor.facts import Facts, Unread
+from gpudoctor.facts import Facts
+from gpudoctor.readings import Unread
 from gpudoctor.redact import redacted
 from gpudoctor.render import to_json
 

@@ -10,11 +10,12 @@ import click
 from gpudoctor import exit_codes
 from gpudoctor.cli import options
 from gpudoctor.errors import InputError
-from gpudoctor.facts import Unread
 from gpudoctor.host import Host
 from gpudoctor.matrix import Matrix
+from gpudoctor.readings import Unread
 from gpudoctor.reference import Reference
-from gpudoctor.render import to_json, to_text
+from gpudoctor.render import resolution_to_text, to_json
+from gpudoctor.render.paint import Paint
 from gpudoctor.resolve import REGISTRY, Request, Resolution, resolve
 from gpudoctor.verdicts import Verdict
 
@@ -106,7 +107,7 @@ def command(
     if format_ == "json":
         click.echo(to_json.dumps(to_json.resolution(resolution, matrix)))
     else:
-        click.echo(to_text.resolution(resolution, paint=options.painter(no_color=no_color)))
+        click.echo(resolution_to_text.resolution(resolution, paint=options.painter(no_color=no_color)))
     return exit_code(resolution)
 
 
@@ -124,7 +125,7 @@ def _image(
     timeout_seconds: float,
     *,
     here: bool,
-    show: tuple[str, to_text.Paint],
+    show: tuple[str, Paint],
 ) -> int:
     """`--image`: any image, from the engine of this machine or from its registry."""
     from gpudoctor.cli import images
@@ -139,7 +140,7 @@ def _image(
     if show[0] == "json":
         click.echo(to_json.dumps(images.to_json(to_json.resolution(resolution, matrix), facts)))
     else:
-        click.echo(to_text.resolution(resolution, paint=show[1]))
+        click.echo(resolution_to_text.resolution(resolution, paint=show[1]))
         if facts is not None:
             click.echo(images.to_text(facts))
     return exit_code(resolution)

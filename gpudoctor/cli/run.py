@@ -13,9 +13,10 @@ from gpudoctor import exit_codes, host, smoke
 from gpudoctor.cli import options
 from gpudoctor.cli.resolve import request_from, selector_options
 from gpudoctor.errors import GpudoctorError, InputError, LaunchError
-from gpudoctor.facts import Facts, Unread
+from gpudoctor.facts import Facts
 from gpudoctor.launch import InterruptedBySignal, Launch, Signals, connect
 from gpudoctor.plan import WITHOUT_GPUS, LaunchPlan, to_shell
+from gpudoctor.readings import Unread
 from gpudoctor.render import to_json
 from gpudoctor.resolve import Candidate, Resolution, in_words, resolve
 from gpudoctor.verdicts import deciding

@@ -18,8 +18,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
 
-from gpudoctor.facts import EngineFacts, Reading, Unread, Why
+from gpudoctor.facts import EngineFacts
 from gpudoctor.probe.world import World, unread_os_error
+from gpudoctor.readings import Reading, Unread, Why
 
 DEFAULT_SOCKET = "/var/run/docker.sock"
 TOOLKIT_BINARIES = (

@@ -20,11 +20,11 @@ from typing import IO, Any, cast
 
 from gpudoctor import compat_note
 from gpudoctor.compat_note import CompatLibraries
-from gpudoctor.facts import Reading, Unread, Why
 from gpudoctor.image import CompatList, ImageFacts, pairs, texts
 from gpudoctor.plan import LABEL
 from gpudoctor.probe import containers
 from gpudoctor.probe.world import World, unread_os_error
+from gpudoctor.readings import Reading, Unread, Why
 from gpudoctor.reference import Reference
 from gpudoctor.versions import CudaVersion, DriverVersion
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import stat
 from dataclasses import dataclass
 
-from gpudoctor.facts import PciGpu, Reading, Unread, Why
+from gpudoctor.facts import PciGpu
 from gpudoctor.probe.world import World, unread_os_error
+from gpudoctor.readings import Reading, Unread, Why
 from gpudoctor.versions import DriverVersion, VersionError
 
 _MODULES = ("nvidia", "nouveau", "nova_core", "nova_drm", "vfio_pci", "dxgkrnl", "nvgpu")

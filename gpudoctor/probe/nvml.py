@@ -18,7 +18,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
-from gpudoctor.facts import GpuFacts, MigDevice, Reading, Unread, Why
+from gpudoctor.facts import GpuFacts, MigDevice
+from gpudoctor.readings import Reading, Unread, Why
 from gpudoctor.versions import ComputeCapability, CudaVersion, DriverVersion
 
 T = TypeVar("T")

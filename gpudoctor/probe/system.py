@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import resource
 
-from gpudoctor.facts import Reading, SystemFacts, Unread, Why
+from gpudoctor.facts import SystemFacts
 from gpudoctor.probe.world import World, unread_os_error
+from gpudoctor.readings import Reading, Unread, Why
 
 _UNLIMITED = (1 << 63) - 1
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from gpudoctor.facts import Reading, Unread, Why
+from gpudoctor.readings import Reading, Unread, Why
 
 # Files of /proc and /sys end by themselves; a log or a device that somebody put in their place does not.
 _MAX_FILE_BYTES = 1 << 20

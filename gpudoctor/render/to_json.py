@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import gpudoctor
 from gpudoctor.document import encode
-from gpudoctor.facts import Facts, Unread
-from gpudoctor.findings import CheckResult, Finding
-from gpudoctor.host import Host
-from gpudoctor.matrix import Matrix, Provenance
-from gpudoctor.report import Report
-from gpudoctor.resolve import Candidate, Request, Resolution
-from gpudoctor.rules import GpuRuling
+from gpudoctor.readings import Unread
 from gpudoctor.verdicts import Reason, deciding
+
+if TYPE_CHECKING:
+    from gpudoctor.facts import Facts
+    from gpudoctor.findings import CheckResult, Finding
+    from gpudoctor.host import Host
+    from gpudoctor.matrix import Matrix, Provenance
+    from gpudoctor.report import Report
+    from gpudoctor.resolve import Candidate, Request, Resolution
+    from gpudoctor.rules import GpuRuling
 
 FACTS_SCHEMA = "gpudoctor.probe/1"
 CHECK_SCHEMA = "gpudoctor.check/1"

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from gpudoctor.facts import Why
 from gpudoctor.findings import Outcome, Severity
+from gpudoctor.readings import Why
 from gpudoctor.sizes import LARGEST_PACKED_IMAGE_BYTES, SMALLEST_PACKED_IMAGE_BYTES, pull_bytes
 from tests.fakes import NO_ENGINE, answer, facts_of, unread
 

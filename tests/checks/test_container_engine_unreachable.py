@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from gpudoctor.facts import Why
 from gpudoctor.findings import Outcome, Severity
+from gpudoctor.readings import Why
 from tests.fakes import NO_ENGINE, answer, engine_unread, facts_of
 
 CHECK = "container-engine-unreachable"

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from gpudoctor.facts import Why
 from gpudoctor.findings import Outcome, Severity
+from gpudoctor.readings import Why
 from tests.fakes import NO_ENGINE, NOT_LOADED, answer, facts_of, unread
 
 CHECK = "container-toolkit-missing"

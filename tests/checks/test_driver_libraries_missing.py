@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from gpudoctor.facts import Why
 from gpudoctor.findings import Outcome, Severity
+from gpudoctor.readings import Why
 from gpudoctor.versions import DriverVersion
 from tests.fakes import NOT_LOADED, answer, driver_says, facts_of, unread
 

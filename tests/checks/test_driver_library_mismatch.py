@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from gpudoctor.facts import Why
 from gpudoctor.findings import Outcome, Severity
+from gpudoctor.readings import Why
 from gpudoctor.versions import DriverVersion
 from tests.fakes import answer, driver_says, facts_of, unread
 

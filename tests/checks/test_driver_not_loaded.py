@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from gpudoctor.facts import Why
 from gpudoctor.findings import Outcome, Severity
+from gpudoctor.readings import Why
 from tests.fakes import NOT_LOADED, answer, driver_says, facts_of, pci_gpu, unread
 
 CHECK = "driver-not-loaded"

@@ -64,9 +64,14 @@ def test_list_as_json_has_every_cell_and_null_for_unknown() -> None:
     assert rows["16.12"]["cuda"] is None
 
 
-def test_list_of_another_matrix(tmp_path: Path) -> None:
-    lines = gpudoctor("matrix", "list", "--matrix", write(tmp_path, SMALL)).out.splitlines()
-    assert [line.split()[0] for line in lines] == ["TAG", "20.12-tf1-py3"]
+def test_list_with_a_whole_matrix_over_the_shipped_one_keeps_every_tag_and_marks_what_changed(tmp_path: Path) -> None:
+    path = write(tmp_path, SMALL.replace('tensorflow: "1.15.4"', 'tensorflow: "1.15.3"'))
+    head, *lines = gpudoctor("matrix", "list", "--matrix", path).out.splitlines()
+    assert head.split()[-1] == "SITE"
+    assert [line.split()[0] for line in lines] == [image.tag for image in shipped().images]
+    (changed,) = (line for line in lines if line.startswith("20.12-tf1-py3 "))
+    assert changed.split()[1:3] == ["1.15.3", "11.1.1"]
+    assert changed.endswith(f"  {path}; driver: {path}")
 
 
 # --- show ---
@@ -131,6 +136,33 @@ def test_validate_prints_every_fault_with_its_line_and_is_exit_1(tmp_path: Path)
     assert "did you mean 'min_driver'?" in ended.out
 
 
+def test_validate_of_a_part_judges_it_over_the_shipped_matrix(tmp_path: Path) -> None:
+    path = write(tmp_path, 'images:\n  - {tag: "22.12-tf1-py3", cuda: "12.0.1"}\n')
+    ended = gpudoctor("matrix", "validate", path)
+    assert (ended.code, ended.out, ended.err) == (0, f"{path}: 1 row changed or added: no fault\n", "")
+    path = write(tmp_path, 'images:\n  - {tag: "22.12-tf1-py3", cuda: "12.9.99"}\n')
+    ended = gpudoctor("matrix", "validate", path)
+    assert (ended.code, ended.err) == (1, "")
+    assert ended.out == f"{path}:2: images[0].cuda: 12.9.99 is not in the section `cuda`\n"
+
+
+def test_validate_of_several_files_puts_each_over_the_one_before(tmp_path: Path) -> None:
+    first, second = tmp_path / "first.yaml", tmp_path / "second.yaml"
+    first.write_text('cuda:\n  - {version: "12.9.99", bundled_driver: "599.10"}\n')
+    second.write_text('images:\n  - {tag: "22.12-tf1-py3", cuda: "12.9.99"}\n')
+    assert gpudoctor("matrix", "validate", str(second)).code == 1
+    ended = gpudoctor("matrix", "validate", str(first), str(second))
+    assert (ended.code, ended.out) == (0, f"{first}, {second}: 2 rows changed or added: no fault\n")
+
+
+def test_validate_of_a_whole_matrix_with_a_hole_says_that_it_leans_on_the_shipped_one(tmp_path: Path) -> None:
+    path = write(tmp_path, SMALL.replace('    min_driver: "450.80.02"\n', ""))
+    ended = gpudoctor("matrix", "validate", path)
+    assert ended.code == 0
+    assert "changed or added: no fault" in ended.out
+    assert ended.err.startswith(f"only over the shipped matrix: by itself it has 1 fault, {path}:9: minor_version_comp")
+
+
 def test_validate_tells_doubled_tags_and_unknown_cuda(tmp_path: Path) -> None:
     twice = SMALL + '  - {tag: "20.12-tf1-py3", release: "20.12", cuda: "12.9.9", source: [notes]}\n'
     ended = gpudoctor("matrix", "validate", write(tmp_path, twice))
@@ -175,8 +207,8 @@ def test_file_that_cannot_be_read_is_exit_2_and_one_line(tmp_path: Path, text: b
     [
         (("matrix", "validate", "/nowhere.yaml"), "/nowhere.yaml: cannot be read: No such file or directory"),
         (("matrix", "validate", "/"), "/: cannot be read: Is a directory"),
-        (("matrix", "validate"), "Missing argument 'FILE'"),
-        (("matrix", "show"), "Missing argument 'TAG'"),
+        (("matrix", "validate"), "Missing argument 'FILE...'"),
+        (("matrix", "show"), "show wants one tag"),
         (("matrix", "list", "--tf", "banana"), "--tf 'banana' is no TensorFlow version"),
         (("matrix", "list", "--tf", ">=" + "1" * 5000), "--tf: longer than any TensorFlow version"),
         (("matrix", "draw"), "No such command 'draw'"),
@@ -199,3 +231,32 @@ def test_broken_matrix_stops_every_command_that_wants_one_with_its_place(tmp_pat
         said, hint = assert_one_line(gpudoctor(*arguments, "--matrix", path), code=2)
         assert said.startswith(f"{path}:27: images[0].cuda: expected text, found the number 11.1; versions stand in")
         assert hint == f"gpudoctor matrix validate {path} lists every fault"
+
+
+# --- the page ---
+
+
+def test_show_html_writes_one_page_for_a_gpu(tmp_path: Path) -> None:
+    page = tmp_path / "page.html"
+    done = gpudoctor("matrix", "show", "--html", str(page), "--gpu", "RTX 3090", "--tf", "1.15")
+    assert (done.code, done.out) == (0, "")
+    text = page.read_text(encoding="utf-8")
+    assert text.startswith("<!DOCTYPE html>")
+    assert "20.12-tf1-py3" in text
+    assert "20.12-tf2-py3" not in text
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--html", "page.html"), "--html draws all tags for a GPU"),
+        (("--html", "page.html", "--gpu", "A100", "22.12-tf1-py3"), "--html draws all tags for a GPU"),
+        (("--html", "no-such-folder/page.html", "--gpu", "A100"), "cannot be written"),
+        (("--html", "page.html", "--gpu", "RTX 3099"), "no such GPU"),
+        ((), "show wants one tag"),
+        (("22.12-tf1-py3", "--gpu", "A100"), "show wants one tag"),
+    ],
+)
+def test_a_page_that_cannot_be_drawn_is_one_line(arguments: tuple[str, ...], message: str) -> None:
+    said, _ = assert_one_line(gpudoctor("matrix", "show", *arguments), code=2)
+    assert message in said

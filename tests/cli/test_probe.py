@@ -12,7 +12,7 @@ from typing import Any
 import jsonschema
 import pytest
 
-from gpudoctor.facts import Why
+from gpudoctor.readings import Why
 from gpudoctor.render import to_json
 from tests.fakes import facts_of, unread
 from tests.machines import Machine, names

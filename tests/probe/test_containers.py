@@ -15,9 +15,10 @@ from typing import Any
 import docker
 import pytest
 
-from gpudoctor.facts import EngineFacts, Unread, Why
+from gpudoctor.facts import EngineFacts
 from gpudoctor.probe import containers
 from gpudoctor.probe.world import World
+from gpudoctor.readings import Unread, Why
 from tests.probe.engines import Answer, engine, http, says, sends
 from tests.users import as_nobody
 

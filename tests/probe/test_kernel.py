@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gpudoctor.facts import Reading, Unread, Why
 from gpudoctor.probe import kernel
 from gpudoctor.probe.world import World
+from gpudoctor.readings import Reading, Unread, Why
 from tests.users import as_nobody
 
 PROPRIETARY = (

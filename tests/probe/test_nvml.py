@@ -18,8 +18,9 @@ import pynvml
 import pytest
 
 from gpudoctor.document import decode
-from gpudoctor.facts import GpuFacts, MigDevice, Reading, Unread, Why
+from gpudoctor.facts import GpuFacts, MigDevice
 from gpudoctor.probe.nvml import NvmlFacts
+from gpudoctor.readings import Reading, Unread, Why
 from gpudoctor.versions import ComputeCapability, CudaVersion, DriverVersion
 from tests.nvml import standin
 from tests.nvml.stuck_file import stuck_file

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from gpudoctor.facts import SystemFacts, Unread, Why
+from gpudoctor.facts import SystemFacts
 from gpudoctor.probe import system
 from gpudoctor.probe.world import World
+from gpudoctor.readings import Unread, Why
 
 
 class HereWorld(World):

@@ -13,14 +13,16 @@ from hypothesis import settings
 from hypothesis import strategies as st
 
 from gpudoctor import host as hosts
-from gpudoctor.facts import DriverFacts, EngineFacts, Facts, GpuFacts, PciGpu, SystemFacts, Unread, Why
+from gpudoctor.facts import DriverFacts, EngineFacts, Facts, GpuFacts, PciGpu, SystemFacts
 from gpudoctor.host import Host, HostGpu
-from gpudoctor.matrix import GpuRow
+from gpudoctor.matrix import GpuRow, ImageRow
+from gpudoctor.readings import Unread, Why
 from gpudoctor.versions import ComputeCapability, CudaVersion, DriverVersion, TfVersion, Version
 from tests.hosts import shipped
 
 # The same examples in every run, so that nobody's unrelated change turns red by chance.
 few = settings(max_examples=60, deadline=None, derandomize=True, database=None)
+plenty = settings(max_examples=600, deadline=None, derandomize=True, database=None)
 many = settings(max_examples=300, deadline=None, derandomize=True, database=None)
 
 _numbers = st.integers(min_value=0, max_value=9999).map(str)
@@ -78,11 +80,16 @@ def of_kind(kind: Any) -> st.SearchStrategy[Any]:
 
 facts = of_kind(Facts)
 
-json_values = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=10), inner, max_size=4),
-    max_leaves=15,
-)
+
+def _nested(depth: int) -> st.SearchStrategy[Any]:
+    leaves = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20)
+    if depth == 0:
+        return leaves
+    inner = _nested(depth - 1)
+    return leaves | st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=10), inner, max_size=4)
+
+
+json_values = _nested(3)
 
 
 def replaced(document: Any, path: tuple[Any, ...], value: Any) -> Any:
@@ -120,6 +127,23 @@ def classes() -> tuple[HostGpu, ...]:
 
 
 @lru_cache(maxsize=1)
+def catalogue() -> tuple[ImageRow, ...]:
+    """Every tag: NVIDIA's, then TensorFlow's own."""
+    return (*shipped().images, *shipped().upstream_images)
+
+
+@lru_cache(maxsize=1)
+def distinct_images() -> tuple[ImageRow, ...]:
+    """One tag for each way in which images differ to the rules, which use name and source in their words alone."""
+    found: dict[tuple[object, ...], ImageRow] = {}
+    for image in catalogue():
+        code = (image.min_capability, image.built_for, image.ptx, image.broken)
+        drivers = (image.cuda, image.bundled_driver, image.min_driver_stated, image.forward_compat)
+        found.setdefault((image.release, image.igpu, image.arm64, *code, *drivers), image)
+    return tuple(found.values())
+
+
+@lru_cache(maxsize=1)
 def boundaries() -> tuple[DriverVersion, ...]:
     """Every driver at which some verdict changes, and its neighbours on both sides."""
     named: set[DriverVersion] = set()
@@ -127,12 +151,18 @@ def boundaries() -> tuple[DriverVersion, ...]:
         named.update(one for one in (toolkit.bundled_driver, toolkit.bundled_driver_windows) if one is not None)
     for floor in shipped().minor_version:
         named.update(one for one in (floor.min_driver, floor.min_driver_windows) if one is not None)
+    branches: set[DriverVersion] = set()
     for generation in shipped().generations:
-        named.update(one for one in (generation.first_branch, generation.last_branch) if one is not None)
+        branches.update(one for one in (generation.first_branch, generation.last_branch) if one is not None)
+    for row in shipped().forward:
+        branches.update((*row.branches, *row.refused, *row.disputed))
     for product in shipped().gpus:
-        named.update(() if product.first_branch is None else (product.first_branch,))
-    for image in shipped().images:
-        named.update(image.forward_compat or ())
+        branches.update(() if product.first_branch is None else (product.first_branch,))
+    for image in catalogue():
+        branches.update(image.forward_compat or ())
+        named.update(one for one in (image.bundled_driver, image.min_driver_stated) if one is not None)
+    # A branch ends where the next one begins.
+    named.update(branches, (DriverVersion(str(one.branch + 1)) for one in branches))
     return tuple(sorted({one for driver in named for one in neighbours(driver)}))
 
 
@@ -148,7 +178,7 @@ def neighbours(driver: DriverVersion) -> tuple[DriverVersion, ...]:
     return (DriverVersion(below), driver, DriverVersion(f"{branch}.{minor}.{patch + 1}"))
 
 
-images = st.sampled_from(shipped().images)
+images = st.sampled_from(catalogue())
 drivers = st.sampled_from(boundaries())
 gpus = st.sampled_from(classes())
 

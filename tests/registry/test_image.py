@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from gpudoctor import host as hosts
 from gpudoctor import matrix as matrices
-from gpudoctor.facts import Unread, Why
 from gpudoctor.host import Host
 from gpudoctor.image import CompatList, ImageFacts, driver_cuda_version, pairs, resolve_image, to_row
+from gpudoctor.readings import Unread, Why
 from gpudoctor.resolve import Request, Resolution
 from gpudoctor.verdicts import Verdict
 from gpudoctor.versions import CudaVersion, DriverVersion

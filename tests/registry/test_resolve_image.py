@@ -21,9 +21,9 @@ import docker
 import pytest
 
 from gpudoctor.compat_note import CompatLibraries, CompatNote
-from gpudoctor.facts import Unread, Why
 from gpudoctor.probe import images as engine_images
 from gpudoctor.probe.world import World
+from gpudoctor.readings import Unread, Why
 from gpudoctor.reference import parse
 from gpudoctor.versions import CudaVersion
 from tests.launch.command import containers, environment

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from gpudoctor import smoke
-from gpudoctor.facts import Unread
+from gpudoctor.readings import Unread
 from gpudoctor.smoke import Operation, OperationOutcome, SmokeOutcome, SmokeReport
 from tests.real.interpreters import tensorflow_environment
 from tests.smoke.faults import plant_before_script, plant_in_tensorflow, plant_instead_of_tensorflow

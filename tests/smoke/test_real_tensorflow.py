@@ -11,7 +11,7 @@ import jsonschema
 import pytest
 
 from gpudoctor import document, smoke
-from gpudoctor.facts import Unread, known
+from gpudoctor.readings import Unread, known
 from gpudoctor.smoke import OperationOutcome, SmokeOutcome, SmokeReport
 from tests.real.interpreters import tensorflow_environment
 

@@ -10,7 +10,7 @@ import pytest
 
 import gpudoctor
 from gpudoctor import smoke
-from gpudoctor.facts import known
+from gpudoctor.readings import known
 from gpudoctor.smoke import SmokeOutcome, SmokeReport
 from tests.real.interpreters import interpreter
 
