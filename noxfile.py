@@ -34,3 +34,9 @@ def tests(session: nox.Session) -> None:
 def long(session: nox.Session) -> None:
     """The tests that take many minutes: every old TensorFlow."""
     session.run(sys.executable, "-m", "pytest", "-m", "long", *session.posargs)
+
+
+@nox.session
+def bench(session: nox.Session) -> None:
+    """How fast and how large an installed wheel is; fails where a target of benchmarks/README.md is missed."""
+    session.run(sys.executable, "-m", "benchmarks", *session.posargs)
