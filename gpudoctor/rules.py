@@ -28,7 +28,11 @@ _MINOR = "https://docs.nvidia.com/deploy/cuda-compatibility/minor-version-compat
 _GUIDE = "https://docs.nvidia.com/cuda/cuda-c-programming-guide/index.html#binary-compatibility"
 _SUPPORT_MATRIX = "https://docs.nvidia.com/deeplearning/frameworks/support-matrix/index.html"
 _INVALID_PTX = "https://github.com/tensorflow/tensorflow/issues/101746"
+_COMPAT_DROPS_GPU = "https://github.com/NVIDIA/gpu-operator/issues/389"
 _CUDA_10_ON_AMPERE = "https://github.com/NVIDIA/DeepLearningExamples/issues/803"
+
+# The compat package is there from CUDA 10.0 on. Source: _FORWARD (2026-11)
+_FIRST_CUDA_WITH_COMPAT = CudaVersion("10.0")
 
 _FIRST_BLACKWELL_RELEASE = (25, 1)
 
@@ -427,6 +431,16 @@ def forward_compat(image: ImageRow, gpu: HostGpu, host: Host, matrix: Matrix) ->
         )
         detail = f"forward compatibility is for data-centre GPUs; on {gpu.label} it ends in CUDA error 804{would}"
         return ruling(Verdict.WILL_NOT_RUN, detail)
+    if listed.verdict is not Verdict.WILL_NOT_RUN and not isinstance(gpu.compute_capability, Unread):
+        row, bundled = matrix.generation(gpu.compute_capability), bundled_driver(image, matrix)
+        last = None if row is None else row.last_branch
+        if last is not None and bundled is not None and bundled.branch > last.branch:
+            # A Tesla K80 on 470 stops working once libcuda of 510 is used.
+            # https://github.com/NVIDIA/gpu-operator/issues/389 (2026-11)
+            detail = (
+                f"the image's libcuda is of branch {bundled.branch}, and {last} was the last that drives {gpu.label}"
+            )
+            return ruling(Verdict.WILL_NOT_RUN, detail, _COMPAT_DROPS_GPU)
     return ruling(listed.verdict, listed.detail, listed.source)
 
 
@@ -460,6 +474,9 @@ def _listed(image: ImageRow, driver: DriverVersion, matrix: Matrix) -> _Listed:
                 f" ({_listing(image.forward_compat)})"
             ) + (", and a newer branch is not a better one here" if newer else "")
         return _Listed(verdict=Verdict.WILL_NOT_RUN, detail=detail, source=source)
+    if image.cuda is not None and image.cuda < _FIRST_CUDA_WITH_COMPAT:
+        detail = f"CUDA {image.cuda} has no forward compatibility; it begins with {_FIRST_CUDA_WITH_COMPAT}"
+        return _Listed(verdict=Verdict.WILL_NOT_RUN, detail=detail, source=_FORWARD)
     row = None if image.cuda is None else matrix.forward_row(image.cuda)
     if row is None:
         detail = f"the drivers that {image.tag} lists for forward compatibility are not known"

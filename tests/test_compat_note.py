@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gpudoctor.compat_note import SECTION, CompatNote, read
-from gpudoctor.facts import Unread, Why
+from gpudoctor.readings import Unread, Why
 from gpudoctor.versions import CudaVersion
 from tests.real.cannot import cannot
 

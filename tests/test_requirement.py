@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gpudoctor.facts import Unread, Why
+from gpudoctor.readings import Unread, Why
 from gpudoctor.requirement import (
     Answer,
     Held,

@@ -9,9 +9,9 @@ import pytest
 
 from gpudoctor import host as hosts
 from gpudoctor.errors import InputError
-from gpudoctor.facts import Unread
 from gpudoctor.host import Host
 from gpudoctor.matrix import ImageRow, Matrix, Provenance
+from gpudoctor.readings import Unread
 from gpudoctor.resolve import Candidate, Request, Resolution, resolve, runnable, tf_matcher
 from gpudoctor.verdicts import Verdict
 from gpudoctor.versions import ComputeCapability, DriverVersion, TfVersion

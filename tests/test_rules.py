@@ -7,9 +7,9 @@ from dataclasses import replace
 import pytest
 
 from gpudoctor import rules
-from gpudoctor.facts import Unread, Why
 from gpudoctor.host import Host, HostGpu
 from gpudoctor.matrix import ForwardRow, ImageRow, Provenance
+from gpudoctor.readings import Unread, Why
 from gpudoctor.rules import ImageRuling, judge, judge_gpu
 from gpudoctor.verdicts import Reason, Ruling, Verdict, deciding, worst
 from gpudoctor.versions import ComputeCapability, CudaVersion, DriverVersion

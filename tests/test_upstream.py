@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from gpudoctor.matrix import Matrix
-from gpudoctor.render import to_json, to_text
+from gpudoctor.render import resolution_to_text, to_json
 from gpudoctor.resolve import Request, Resolution, resolve
 from gpudoctor.verdicts import Verdict
 from tests.hosts import named, shipped
@@ -32,7 +32,7 @@ def test_a_version_without_an_image_of_nvidias_is_tensorflows_own_and_said_to_be
     assert resolution.best is not None
     assert resolution.best.reference == "docker.io/tensorflow/tensorflow:1.6.0-gpu-py3"
     assert resolution.best.verdict is Verdict.RUNS
-    assert "TensorFlow's own image, not NVIDIA's" in to_text.resolution(resolution)
+    assert "TensorFlow's own image, not NVIDIA's" in resolution_to_text.resolution(resolution)
     assert to_json.resolution(resolution, matrix)["best"]["catalogue"] == "upstream"
 
 
@@ -66,3 +66,19 @@ def test_tensorflow_2_17_upstream_is_judged_by_the_same_rules(matrix: Matrix) ->
     # Its build list begins with 6.0, and there is no code for Blackwell.
     assert verdict("545.23.06", "GeForce GTX 980") is Verdict.WILL_NOT_RUN
     assert verdict("580.95.05", "GeForce RTX 5090") is Verdict.WILL_NOT_RUN
+
+
+# https://github.com/NVIDIA/gpu-operator/issues/389: a K80 on 470 fails once a newer image's libcuda is used.
+def test_a_libcuda_that_dropped_the_gpu_is_no_way_out(matrix: Matrix) -> None:
+    resolution = resolve(Request(tag="2.14.0-gpu"), named("470.82.01", "Tesla K80"), matrix)
+    reasons = {reason.rule: reason for reason in resolution.candidates[0].all_reasons}
+    assert reasons["forward_compat"].verdict is Verdict.WILL_NOT_RUN
+    assert "470 was the last that drives Tesla K80" in reasons["forward_compat"].detail
+    # Its own driver is of the same CUDA major, which needs no newer libcuda.
+    assert resolution.verdict is Verdict.RUNS_WITH_MINOR_VERSION_COMPAT
+
+
+def test_images_older_than_the_compat_package_have_no_forward_compatibility(matrix: Matrix) -> None:
+    resolution = resolve(Request(tag="18.04-py3"), named("375.26", "Tesla P100-PCIE-16GB"), matrix)
+    assert resolution.verdict is Verdict.WILL_NOT_RUN
+    assert any("it begins with 10.0" in reason.detail for reason in resolution.candidates[0].all_reasons)

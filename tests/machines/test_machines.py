@@ -15,10 +15,10 @@ from pathlib import Path
 import pytest
 
 from gpudoctor.document import decode
-from gpudoctor.facts import Reading, Unread, Why
 from gpudoctor.probe import containers, kernel
 from gpudoctor.probe.nvml import NvmlFacts
 from gpudoctor.probe.world import World
+from gpudoctor.readings import Reading, Unread, Why
 from tests.machines import FOLDER, Entry, Machine, Stage, lay_out, names
 from tests.nvml import standin
 

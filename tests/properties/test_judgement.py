@@ -9,16 +9,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gpudoctor import host as hosts
-from gpudoctor.facts import Facts, Unread, Why
+from gpudoctor.facts import Facts
 from gpudoctor.host import Host
 from gpudoctor.matrix import ImageRow
-from gpudoctor.resolve import Request, resolve, runnable
-from gpudoctor.rules import bundled_driver, judge, judge_gpu
+from gpudoctor.readings import Unread, Why
+from gpudoctor.resolve import Request, Resolution, resolve, runnable
+from gpudoctor.rules import judge
 from gpudoctor.verdicts import Verdict, deciding, worst
 from gpudoctor.versions import DriverVersion
 from tests.hosts import shipped
 from tests.properties.strategies import (
     boundaries,
+    catalogue,
     classes,
     few,
     gpus,
@@ -26,45 +28,12 @@ from tests.properties.strategies import (
     images,
     machines,
     many,
-    neighbours,
+    plenty,
     what_if_hosts,
 )
 
 MATRIX = shipped()
 UNREAD = Unread(source="a test", why=Why.FAILED, detail="unread on purpose")
-
-
-def test_every_tag_on_every_class_of_gpu_at_every_boundary_of_its_own_has_a_verdict_and_its_reason() -> None:
-    judged = 0
-    for gpu in classes():
-        generation = None if isinstance(gpu.compute_capability, Unread) else MATRIX.generation(gpu.compute_capability)
-        assert generation is not None
-        around_gpu = [gpu.product_first_branch, generation.first_branch, generation.last_branch]
-        for image in MATRIX.images:
-            floor = None if image.cuda is None else MATRIX.minor_version_row(image.cuda.major)
-            floors = [None if floor is None else floor.min_driver, *(image.forward_compat or ())]
-            named = {one for one in (*around_gpu, bundled_driver(image, MATRIX), *floors) if one is not None}
-            for driver in {one for boundary in named or {DriverVersion("470")} for one in neighbours(boundary)}:
-                ruling = judge_gpu(image, gpu, host_of(driver, (gpu,)), MATRIX)
-                assert deciding(ruling.verdict, ruling.reasons) is not None, (image.tag, gpu.label, driver)
-                judged += 1
-    assert judged > 50_000
-
-
-def test_every_product_is_found_by_its_own_name_and_judged_as_its_class() -> None:
-    tags = ("17.10", "20.03-tf1-py3", "20.12-tf1-py3", "22.12-tf1-py3", "23.01-tf2-py3", "25.02-tf2-py3")
-    drivers = ("418.40", "450.80.02", "470.57", "515.65", "535.86", "570.86.10", "590.1")
-    rows = [image for image in MATRIX.images if image.tag in tags]
-    verdicts: dict[tuple[object, ...], tuple[Verdict, ...]] = {}
-    for product in MATRIX.gpus:
-        gpu = hosts.named_gpu(product.name, MATRIX)
-        assert gpu.label == product.name
-        kind = (gpu.compute_capability, gpu.data_center, gpu.product_first_branch, gpu.jetson)
-        found = tuple(
-            judge(image, host_of(DriverVersion(driver), (gpu,)), MATRIX).verdict for image in rows for driver in drivers
-        )
-        assert verdicts.setdefault(kind, found) == found, product.name
-    assert len(verdicts) == len([gpu for gpu in classes() if not gpu.bare_capability])
 
 
 @given(images, what_if_hosts)
@@ -135,33 +104,52 @@ def test_knowing_less_never_turns_a_bad_verdict_into_a_good_one(image: ImageRow,
         assert before.runs or not after.runs, what
 
 
-_SPECS = sorted({"{}.{}".format(*row.tensorflow.minor) for row in MATRIX.images if row.tensorflow is not None})
+def _minors(rows: tuple[ImageRow, ...]) -> list[str]:
+    return sorted({"{}.{}".format(*row.tensorflow.minor) for row in rows if row.tensorflow is not None})
 
 
-@given(st.sampled_from(_SPECS), what_if_hosts)
-@many
-def test_what_advice_promises_comes_true(spec: str, host: Host) -> None:
-    resolution = resolve(Request(tf=spec), host, MATRIX)
+_SPECS = _minors(MATRIX.images)
+
+_ranges = st.tuples(st.sampled_from(_SPECS), st.sampled_from(_SPECS)).map(lambda pair: f">={pair[0]},<={pair[1]}.99")
+requests = st.one_of(
+    st.builds(
+        Request, tf=st.sampled_from(_minors(catalogue())), python=st.sampled_from((None, None, None, "3.6", "3.8"))
+    ),
+    st.builds(Request, tf=st.sampled_from(("latest", "1", "2")) | _ranges),
+    st.builds(Request, tag=st.sampled_from([row.tag for row in catalogue()])),
+)
+
+
+@given(requests, what_if_hosts)
+@plenty
+def test_what_advice_promises_comes_true(request: Request, host: Host) -> None:
+    resolution = resolve(request, host, MATRIX)
     assert resolution.best is None or not resolution.advice
     assert not isinstance(host.gpus, Unread)
     for advice in resolution.advice:
         if advice.driver is None:
             (tag,) = advice.unlocks
-            assert resolve(Request(tag=tag), host, MATRIX).verdict.runs
+            assert resolve(Request(tag=tag, python=request.python), host, MATRIX).verdict.runs
             continue
         newest_of_branch = DriverVersion(f"{advice.driver.branch}.999")
         for driver in (advice.driver, newest_of_branch):
             later = host_of(driver, host.gpus, wsl=host.wsl, arch=host.architecture)
-            unlocked = resolve(Request(tf=spec), later, MATRIX)
+            unlocked = resolve(request, later, MATRIX)
             assert unlocked.best is not None
-            runs = {one.image.tag for one in unlocked.candidates if one.verdict.runs}
-            assert set(advice.unlocks) <= runs
+            assert unlocked.best.image.tag in advice.unlocks or driver is newest_of_branch
+            for promised in advice.unlocks:
+                assert resolve(Request(tag=promised), later, MATRIX).verdict.runs, (promised, driver)
 
 
-@given(st.sampled_from(_SPECS), what_if_hosts)
-@few
-def test_advised_driver_is_the_least_newer_one_that_helps(spec: str, host: Host) -> None:
-    resolution = resolve(Request(tf=spec), host, MATRIX)
+def _runs(resolution: Resolution, host: Host) -> bool:
+    """Whether any candidate runs on another host."""
+    return any(judge(candidate.image, host, MATRIX).verdict.runs for candidate in resolution.candidates)
+
+
+@given(requests, what_if_hosts)
+@many
+def test_advised_driver_is_the_least_newer_one_that_helps(request: Request, host: Host) -> None:
+    resolution = resolve(request, host, MATRIX)
     assert not isinstance(host.gpus, Unread)
     assert isinstance(host.driver, DriverVersion)
     for advice in resolution.advice:
@@ -171,7 +159,19 @@ def test_advised_driver_is_the_least_newer_one_that_helps(spec: str, host: Host)
             if not host.driver < driver < advice.driver or driver.branch == advice.driver.branch:
                 continue
             between = host_of(driver, host.gpus, wsl=host.wsl, arch=host.architecture)
-            assert resolve(Request(tf=spec), between, MATRIX).best is None, (advice.driver, driver)
+            assert not _runs(resolution, between), (advice.driver, driver)
+
+
+@given(requests, what_if_hosts)
+@many
+def test_where_no_driver_is_advised_none_would_have_helped(request: Request, host: Host) -> None:
+    resolution = resolve(request, host, MATRIX)
+    assert not isinstance(host.gpus, Unread)
+    advised = any(advice.driver is not None for advice in resolution.advice)
+    if resolution.best is not None or not resolution.candidates or advised or host.wsl or host.jetson:
+        return
+    for driver in boundaries()[::9]:
+        assert not _runs(resolution, host_of(driver, host.gpus, arch=host.architecture)), driver
 
 
 @given(st.sampled_from(_SPECS), what_if_hosts)
