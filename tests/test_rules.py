@@ -404,7 +404,7 @@ T4 = gpu("7.5", data_center="yes")
         ("23.10-tf2-py3", "520.61.05", REFUSED, "does not take branch 520 (derived)"),
         ("24.09-tf2-py3", "545.23.08", UNKNOWN, "the sources contradict each other"),
         ("24.09-tf2-py3", "495.44", UNKNOWN, "takes branch 495: not known"),
-        ("17.12", "375.26", UNKNOWN, "are not known"),
+        ("17.12", "375.26", REFUSED, "begins with 10.0"),
     ],
 )
 def test_forward_compatibility_wants_a_listed_branch_and_its_number(
