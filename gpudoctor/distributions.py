@@ -32,7 +32,7 @@ def package_manager(system: SystemFacts) -> str:
 def install_driver(system: SystemFacts) -> tuple[str, ...]:
     """Commands that install the driver which the distribution recommends; none where it carries none.
 
-    https://ubuntu.com/server/docs/nvidia-drivers-installation, https://wiki.debian.org/NvidiaGraphicsDrivers
+    https://ubuntu.com/server/docs/nvidia-drivers-installation and the page NvidiaGraphicsDrivers of the Debian wiki
     (2026-11)
     """
     if system.os_id == "ubuntu":
