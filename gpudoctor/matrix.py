@@ -403,12 +403,12 @@ class _Row:
 
     def close(self) -> None:
         """Cells that nobody reads are typing errors: refuse them."""
-        import difflib
-
         unset = () if self.merged is None else self.merged.unset
         for key in (*self.cells, *unset):
             if key in self.asked:
                 continue
+            import difflib
+
             name = plain_yaml.shown_key(str(key))
             near = difflib.get_close_matches(name, sorted(self.asked), n=1)
             meant = f"; did you mean {near[0]!r}?" if near else f"; known: {', '.join(sorted(self.asked))}"

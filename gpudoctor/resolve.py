@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -230,6 +229,8 @@ def _nearest(request: Request, matrix: Matrix) -> str:
     if request.tag is not None:
         if request.python is not None and matrix.image(request.tag) is not None:
             return f"{request.tag} does not hold Python {request.python}"
+        import difflib
+
         tags = [row.tag for row in (*matrix.images, *matrix.upstream_images)]
         near = difflib.get_close_matches(request.tag, tags, n=3, cutoff=0.5)
         return f"no tag {request.tag!r} in the matrix; the nearest: {', '.join(near) or 'none'}"

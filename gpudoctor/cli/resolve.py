@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from gpudoctor import exit_codes
 from gpudoctor.cli import options
 from gpudoctor.errors import InputError
-from gpudoctor.host import Host
-from gpudoctor.matrix import Matrix
 from gpudoctor.readings import Unread
-from gpudoctor.reference import Reference
 from gpudoctor.render import resolution_to_text, to_json
-from gpudoctor.render.paint import Paint
 from gpudoctor.resolve import REGISTRY, Request, Resolution, resolve
 from gpudoctor.verdicts import Verdict
+
+if TYPE_CHECKING:
+    from gpudoctor.host import Host
+    from gpudoctor.matrix import Matrix
+    from gpudoctor.reference import Reference
+    from gpudoctor.render.paint import Paint
 
 selector_options = options.stack(
     click.option("--tf", metavar="SPEC", help="TensorFlow: 1.15, 2, latest, '>=2.10,<2.13'."),
