@@ -13,7 +13,7 @@ driver's verdict, for the worst GPU. https://docs.nvidia.com/deploy/cuda-compati
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 
 from gpudoctor.host import NOT_NAMED, Host, HostGpu
@@ -75,11 +75,15 @@ def judge(image: ImageRow, host: Host, matrix: Matrix, *, cpu_only: bool = False
             verdict=worst(ruling.verdict, none.verdict), reasons=(*ruling.reasons, *none.reasons), gpus=()
         )
     rulings: dict[tuple[object, ...], GpuRuling] = {}  # equal GPUs have one fate: eight of them are judged once
+    gpus: list[GpuRuling] = []
     for gpu in host.gpus:
-        if _kind(gpu) not in rulings:
-            rulings[_kind(gpu)] = judge_gpu(image, gpu, host, matrix)
-    gpus = tuple(replace(rulings[_kind(gpu)], gpu=gpu) for gpu in host.gpus)
-    return ImageRuling(verdict=worst(ruling.verdict, *(gpu.verdict for gpu in gpus)), reasons=ruling.reasons, gpus=gpus)
+        kind = _kind(gpu)
+        if kind not in rulings:
+            rulings[kind] = judge_gpu(image, gpu, host, matrix)
+        like = rulings[kind]
+        gpus.append(GpuRuling(gpu=gpu, verdict=like.verdict, reasons=like.reasons))
+    verdict = worst(ruling.verdict, *(like.verdict for like in rulings.values()))
+    return ImageRuling(verdict=verdict, reasons=ruling.reasons, gpus=tuple(gpus))
 
 
 def _kind(gpu: HostGpu) -> tuple[object, ...]:
