@@ -14,9 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.real.cannot import cannot
 from tests.real.folders import temporary_folder
-from tests.real.packages import command_path
+from tests.real.packages import need_commands
 
 COMMAND = "chromium"
 
@@ -113,13 +112,7 @@ class Browser:
 
 def need_browser() -> Browser:
     """The browser, after installing Debian's package where it is missing."""
-    path = command_path(COMMAND)
-    if path is None:
-        _install()
-        path = command_path(COMMAND)
-    if path is None:
-        cannot(f"{COMMAND} is missing although its package is installed")
-    return Browser(path=path)
+    return Browser(path=need_commands(COMMAND)[COMMAND])
 
 
 def _window(size: tuple[int, int]) -> str:
@@ -133,23 +126,3 @@ def _profile() -> Iterator[Path]:
         yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-
-
-def _install() -> None:
-    if os.geteuid() != 0:
-        cannot(f"{COMMAND} missing (Debian: {COMMAND}), and only root can install packages")
-    if command_path("apt-get") is None:
-        cannot(f"{COMMAND} missing, and this machine has no apt-get")
-    for arguments in (["update"], ["install", "--yes", "--no-install-recommends", COMMAND]):
-        # Waits for another apt that is at work instead of failing at once.
-        ended = subprocess.run(
-            ["apt-get", "-o", "DPkg::Lock::Timeout=300", "--quiet", *arguments],
-            env={**os.environ, "DEBIAN_FRONTEND": "noninteractive"},
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            errors="replace",
-        )
-        if ended.returncode != 0:
-            lines = (ended.stderr.strip() or ended.stdout.strip() or "no output").splitlines()
-            cannot(f"{COMMAND} missing, and apt-get {arguments[0]} failed: {lines[-1]}")

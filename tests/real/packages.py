@@ -10,6 +10,7 @@ from pathlib import Path
 from tests.real.cannot import cannot
 
 PACKAGE_OF: Mapping[str, str] = {
+    "chromium": "chromium",
     "containerd": "containerd",
     "docker-registry": "docker-registry",
     "dockerd": "docker.io",
@@ -73,7 +74,7 @@ def _install(commands: list[str]) -> None:
 def _services_kept_still() -> Iterator[None]:
     """Keep the packages from starting services of their own: the tests start theirs by hand.
 
-    https://people.debian.org/~hmh/invokerc.d-policyrc.d-specification.txt (2026-11): 101 forbids the action.
+    By Debian's specification of policy-rc.d, exit code 101 forbids the action.
     A policy that is already there is the machine's own, and stays.
     """
     if POLICY.exists():
