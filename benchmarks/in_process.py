@@ -99,7 +99,7 @@ def _hosts(matrix: Matrix, count: int) -> Iterator[Host]:
 def _host(driver: DriverVersion, row: GpuRow, count: int, number: int) -> Host:
     gpus = tuple(
         HostGpu(
-            label=f"GPU {index}, {row.name}",
+            label=row.name,  # as `from_facts` names a GPU
             subject=f"GPU-{number:08x}-{index:04x}",
             index=index,
             compute_capability=row.compute_capability,
