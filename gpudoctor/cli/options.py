@@ -26,6 +26,20 @@ _F = TypeVar("_F", bound=Callable[..., Any])
 _MAX_FACTS_BYTES = 8 << 20
 
 
+class _Seconds(click.FloatRange):
+    """A time limit. "nan" is a number to Python, and a deadline of nan never passes."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """A number of seconds; click's usage error for anything else."""
+        seconds = super().convert(value, param, ctx)
+        if seconds != seconds:
+            self.fail(f"{value} is no number of seconds.", param, ctx)
+        return seconds
+
+
+SECONDS = _Seconds(min=0, min_open=True, max=86400)
+
+
 def stack(*options: Callable[[_F], _F]) -> Callable[[_F], _F]:
     def decorate(function: _F) -> _F:
         for option in reversed(options):
@@ -51,7 +65,7 @@ verbose_option = click.option("-v", "--verbose", is_flag=True, help="Also what i
 timeout_option = click.option(
     "--timeout",
     "timeout_seconds",
-    type=click.FloatRange(min=0, min_open=True, max=86400),
+    type=SECONDS,
     default=20.0,
     show_default=True,
     metavar="SECONDS",

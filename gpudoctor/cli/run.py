@@ -53,7 +53,7 @@ _SHELL = ("bash",)
 )
 @click.option(
     "--smoke-timeout",
-    type=click.FloatRange(min=0, min_open=True, max=86400),
+    type=options.SECONDS,
     default=900.0,
     show_default=True,
     metavar="SECONDS",
@@ -94,7 +94,10 @@ def command(
     Exit code: the command's own; 125 when it was never started, with the reason and the fix; 130 interrupted.
     """
     if sys.platform != "linux":
-        raise LaunchError("run needs Linux: it starts containers on this machine's GPUs")
+        raise LaunchError(
+            "run needs Linux: it starts containers on this machine's GPUs",
+            "gpudoctor resolve says here which image to start there",
+        )
     request = request_from(tf, tag, python, gpus, registry)
     matrix = options.load_matrix(matrix_path)
     session = _Session(matrix=matrix, quiet=quiet)

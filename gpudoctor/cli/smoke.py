@@ -28,7 +28,7 @@ _EXIT_CODES = {
 @click.option(
     "--timeout",
     "timeout_seconds",
-    type=click.FloatRange(min=0, min_open=True, max=86400),
+    type=options.SECONDS,
     default=900.0,
     show_default=True,
     metavar="SECONDS",
