@@ -385,7 +385,9 @@ def _not_started(message: str, exit_code: int | None) -> Exception:
         return LaunchError(f"the image has no such command: {brief}", "", exit_codes.NOT_FOUND)
     if exit_code == exit_codes.NOT_EXECUTABLE:
         return LaunchError(f"the command cannot be executed: {brief}", "", exit_codes.NOT_EXECUTABLE)
-    return LaunchError(f"the engine cannot start the container: {message}")
+    return LaunchError(
+        f"the engine cannot start the container: {message}", "gpudoctor check --engine looks at the engine"
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -582,7 +584,8 @@ def connect(engine: EngineFacts) -> DockerClient:
             return docker.from_env()
         return docker.DockerClient(base_url=engine.host)
     except docker.errors.DockerException as error:
-        raise LaunchError(f"the engine at {engine.host} does not answer: {_message(error)}") from None
+        hint = "say where it is, as in DOCKER_HOST=unix:///var/run/docker.sock, or leave DOCKER_HOST unset"
+        raise LaunchError(f"the engine at {engine.host} does not answer: {_message(error)}", hint) from None
 
 
 def _no_engine(engine: EngineFacts, unread: Unread) -> LaunchError:
@@ -668,7 +671,9 @@ def _pull_failed(reference: str, message: str) -> Exception:
         return LaunchError(
             f"the registry {registry} cannot be reached: {message}", "check the network, proxy or mirror"
         )
-    return LaunchError(f"{reference} cannot be pulled: {message}")
+    return LaunchError(
+        f"{reference} cannot be pulled: {message}", f"docker pull {reference} shows the same, step by step"
+    )
 
 
 def _show_bars(events: Iterator[dict[str, Any]]) -> None:

@@ -435,6 +435,8 @@ def run_local(
 
 def _why_not_runnable(python: str) -> str:
     path = Path(python)
+    if not python:
+        return "there is no interpreter named ''"
     if os.sep not in python:
         return f"there is no {python} on PATH"
     if path.is_dir():

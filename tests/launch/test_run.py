@@ -255,6 +255,13 @@ def test_an_absent_engine_is_one_line_and_the_fix(tmp_path: Path) -> None:
     assert "systemctl start docker" in text
 
 
+def test_an_engine_address_that_is_none_is_one_line_and_the_fix(env: dict[str, str]) -> None:
+    options = ("--tf", "1.15", "--gpus", "none", "--", "true")
+    text = _refused(gpudoctor_run(options, {**env, "DOCKER_HOST": "garbage"}))
+    assert "the engine at garbage does not answer" in text
+    assert "DOCKER_HOST=unix://" in text
+
+
 def test_a_forbidden_socket_is_one_line_and_the_fix(engine: Engine, env: dict[str, str]) -> None:
     if os.getuid() != 0 or not isinstance(engine, PrivateEngine):
         cannot("only root can hand the socket of a private engine to somebody else")
