@@ -1,5 +1,7 @@
 """Facts as JSON and back: one rule for every frozen dataclass, so that what `probe` prints, `--facts` reads.
 
+A NamedTuple is a record too, and is written like one.
+
 A reading that is unread becomes null, and its reason stands beside it in the record's `unread` object, by field name.
 """
 
@@ -8,12 +10,12 @@ from __future__ import annotations
 import dataclasses
 import json
 import types
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from enum import Enum
 from functools import cache
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
-from gpudoctor.readings import Unread
+from gpudoctor.readings import Unread, Why
 from gpudoctor.versions import Version, VersionError
 
 _T = TypeVar("_T")
@@ -30,18 +32,9 @@ class DocumentError(ValueError):
 def encode(value: Any) -> Any:
     """The value as JSON types."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        record: dict[str, Any] = {}
-        unread: dict[str, Any] = {}
-        for field in dataclasses.fields(value):
-            item = getattr(value, field.name)
-            if isinstance(item, Unread):
-                record[field.name] = None
-                unread[field.name] = _encode_unread(item)
-            else:
-                record[field.name] = encode(item)
-        if unread:
-            record["unread"] = unread
-        return record
+        return _encode_record(value, [field.name for field in dataclasses.fields(value)])
+    if isinstance(value, tuple) and hasattr(value, "_fields"):
+        return _encode_record(value, value._fields)
     if isinstance(value, Enum):
         return value.value
     if isinstance(value, Version):
@@ -49,6 +42,21 @@ def encode(value: Any) -> Any:
     if isinstance(value, (tuple, list)):
         return [encode(item) for item in value]
     return value
+
+
+def _encode_record(value: Any, names: Iterable[str]) -> dict[str, Any]:
+    record: dict[str, Any] = {}
+    unread: dict[str, Any] = {}
+    for name in names:
+        item = getattr(value, name)
+        if isinstance(item, Unread):
+            record[name] = None
+            unread[name] = _encode_unread(item)
+        else:
+            record[name] = encode(item)
+    if unread:
+        record["unread"] = unread
+    return record
 
 
 def _encode_unread(unread: Unread) -> dict[str, Any]:
@@ -123,6 +131,9 @@ def _decode_record(kind: Any, document: object, place: str) -> Any:
         hint, may_be_unread = _hint(kind, field.name)
         if field.name not in document:
             if field.default is not dataclasses.MISSING:
+                continue
+            if may_be_unread:  # facts of an older gpudoctor: nobody asked then
+                values[field.name] = Unread(source=where, why=Why.NOT_ASKED, detail="the document does not hold it")
                 continue
             raise DocumentError(where, "missing")
         item = document[field.name]

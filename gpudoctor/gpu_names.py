@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
@@ -24,21 +23,21 @@ _SAYS_NOTHING = frozenset((
 ))  # fmt: skip
 # 80gb and 144g are memory, hbm3e and sxm5 the package, 24q and 10c vGPU profiles, pg509 a board's code, g1 and
 # g2 the halves of a Tesla K10.
-_SAYS_NOTHING_SHAPE = re.compile(r"\d+(?:gb?|gib|mb)|hbm\d\w*|g?ddr\d\w*|sxm\d|nvl\d+|\d+[abcq]|pg\d{3}|g[12]")
+_SAYS_NOTHING_SHAPE = r"\d+(?:gb?|gib|mb)|hbm\d\w*|g?ddr\d\w*|sxm\d|nvl\d+|\d+[abcq]|pg\d{3}|g[12]"
 
 # Words that make another product of the same number: an RTX 6000 is not an RTX 6000 Ada.
 _NEXT_GENERATION = frozenset(("ada", "blackwell", "pro", "sff", "server", "workstation", "maxq"))
 
 # rtx3090, 1080ti, rtx6000ada, h100pcie: written as one word, meant as more. The M of a 980M and the S of a V100S
 # stay where they are, because those are products of their own; the D of an A100D is vGPU's word for its 80 GB.
-_RUN_TOGETHER = re.compile(
+_RUN_TOGETHER = (
     r"(?P<family>geforce|quadro|tesla|rtx|gtx|gt)?"
     r"(?P<model>a?\d{3,4}m?|[abhklmptv]\d{1,3}|g[bh]\d{3})"
     r"(?P<variant>tisuper|ti|super|ada|d|pcie|sxm\d?|nvl)?"
 )
-_TITAN = re.compile(r"titan(x|xp|v|z|rtx|black)")
+_TITAN = r"titan(x|xp|v|z|rtx|black)"
 # K20c, K20m, K20Xm, K40t: cooling and revision letters of one product.
-_TESLA_KEPLER = re.compile(r"(k[24]0)(?:[cdmst]|st|xm?)")
+_TESLA_KEPLER = r"(k[24]0)(?:[cdmst]|st|xm?)"
 
 # A slice is judged by its parent: "MIG 1g.5gb" as NVML says it, "-1-5C" for a vGPU backed by MIG. What follows
 # a board's code ("PG509-200") is its revision.
@@ -47,11 +46,28 @@ _SIZE_WITH_BLANK = re.compile(r"\b(\d+) (gb|gib|mb)\b")
 _NO_WORD = re.compile(r"[^a-z0-9]+")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class NameIndex(Generic[T]):
-    """What `find` walks through: the words of every product's name, and what is kept under it."""
+    """What `find` walks through: the words of every product's name, and what is kept under it.
 
-    entries: tuple[tuple[frozenset[str], T], ...]
+    A name is taken apart when it is first in question, because most never are.
+    """
+
+    def __init__(self, products: Iterable[tuple[str, T]]) -> None:
+        self._products = tuple((_NO_WORD.sub("", name.casefold()), name, value) for name, value in products)
+        self._words: dict[str, frozenset[str]] = {}
+
+    def entries(self, telling: Iterable[str] | None = None) -> Iterator[tuple[frozenset[str], T]]:
+        """Words and value of every product, or at least of those that hold one of the `telling` words."""
+        some = None if telling is None else tuple(telling)
+        for letters, name, value in self._products:
+            if some is None or any(word in letters for word in some):
+                yield self._words_of(name), value
+
+    def _words_of(self, name: str) -> frozenset[str]:
+        words = self._words.get(name)
+        if words is None:
+            words = self._words[name] = frozenset(tokens(name))
+        return words
 
 
 def tokens(name: str) -> tuple[str, ...]:
@@ -62,19 +78,21 @@ def tokens(name: str) -> tuple[str, ...]:
 
 
 def _parts(word: str) -> tuple[str, ...]:
-    if kepler := _TESLA_KEPLER.fullmatch(word):
-        return (kepler[1],)
-    if titan := _TITAN.fullmatch(word):
+    if titan := re.fullmatch(_TITAN, word):
         return ("titan", titan[1])
-    if found := _RUN_TOGETHER.fullmatch(word):
+    if word.isalpha() or word.isdecimal():  # what is run together has both, save for a TITAN
+        return (word,)
+    if kepler := re.fullmatch(_TESLA_KEPLER, word):
+        return (kepler[1],)
+    if found := re.fullmatch(_RUN_TOGETHER, word):
         variant = ("ti", "super") if found["variant"] == "tisuper" else (found["variant"],)
         return tuple(part for part in (found["family"], found["model"], *variant) if part)
     return (word,)
 
 
 def index(products: Iterable[tuple[str, T]]) -> NameIndex[T]:
-    """Read the products' names once, so that each `find` costs a walk over small sets."""
-    return NameIndex(entries=tuple((frozenset(tokens(name)), value) for name, value in products))
+    """Make the products ready to be found by name."""
+    return NameIndex(products)
 
 
 def find(name: str, products: NameIndex[T]) -> T | None:
@@ -85,17 +103,14 @@ def find(name: str, products: NameIndex[T]) -> T | None:
     3. Of the products that remain, the one with the most words in common, then with the fewest missing.
     """
     asked = frozenset(tokens(name))
+    meant = [(words, value) for words, value in products.entries(asked - _MAY_BE_MISSING) if _can_mean(asked, words)]
     ranked = sorted(
-        (
-            (len(words & asked), -len(words - asked - {"nvidia"}), position)
-            for position, (words, _) in enumerate(products.entries)
-            if _can_mean(asked, words)
-        ),
+        ((len(words & asked), -len(words - asked - {"nvidia"}), position) for position, (words, _) in enumerate(meant)),
         reverse=True,
     )
     if not ranked or (len(ranked) > 1 and ranked[0][:2] == ranked[1][:2]):
         return None
-    words, value = products.entries[ranked[0][2]]
+    words, value = meant[ranked[0][2]]
     if "quadro" in words - asked and "rtx" in words and _number_was_used_again(asked, words, products):
         return None
     return value
@@ -112,7 +127,7 @@ def _can_mean(asked: frozenset[str], words: frozenset[str]) -> bool:
 
 
 def _says_nothing(word: str, words: frozenset[str]) -> bool:
-    if word in _SAYS_NOTHING or _SAYS_NOTHING_SHAPE.fullmatch(word):
+    if word in _SAYS_NOTHING or re.fullmatch(_SAYS_NOTHING_SHAPE, word):
         return True
     if word in ("tesla", "grid"):  # both stood before names that now have no family
         return words.isdisjoint(["geforce", "gtx", "gt", "quadro", "rtx", "titan", "jetson", "nvs"])
@@ -126,7 +141,7 @@ def _number_was_used_again(asked: frozenset[str], words: frozenset[str], product
     numbers = {word for word in words if word.isdigit()}
     return any(
         other != words and numbers <= other and other - asked <= _MAY_BE_MISSING | _NEXT_GENERATION
-        for other, _ in products.entries
+        for other, _ in products.entries()
     )
 
 

@@ -12,10 +12,8 @@ from gpudoctor.readings import Reading, Unread, Why
 from gpudoctor.versions import ComputeCapability, CudaVersion, DriverVersion, VersionError
 
 if TYPE_CHECKING:
-    from gpudoctor.facts import Facts
+    from gpudoctor.facts import Facts, MigDevice
     from gpudoctor.matrix import GpuRow, Matrix
-
-ARCHITECTURES = ("x86_64", "aarch64")
 
 # What Python, Docker and people call the same two machines.
 _ARCHITECTURE_NAMES = {"amd64": "x86_64", "x64": "x86_64", "arm64": "aarch64"}
@@ -46,6 +44,10 @@ class HostGpu:
     """NVML's brand, or the product's as the table has it: geforce, Tesla, NVIDIA RTX."""
     jetson: bool = False
     """Built into a Jetson, which makes the machine around it one."""
+    architecture: str | None = None
+    """Of every machine that has one, where there is but one: aarch64 beside a Grace processor and in a Jetson."""
+    mig_devices: Reading[tuple[str, ...]] = ()
+    """UUIDs of its MIG instances: each is judged as the GPU that it is a part of."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,7 +80,11 @@ def from_facts(facts: Facts, matrix: Matrix) -> Host:
         gpus = facts.gpus
     else:
         gpus = tuple(
-            _probed_gpu(gpu.index, gpu.uuid, gpu.name, gpu.compute_capability, gpu.brand, matrix) for gpu in facts.gpus
+            replace(
+                _probed_gpu(gpu.index, gpu.uuid, gpu.name, gpu.compute_capability, gpu.brand, matrix),
+                mig_devices=_mig_uuids(gpu.mig_devices),
+            )
+            for gpu in facts.gpus
         )
     return Host(
         architecture=architecture_name(facts.system.architecture),
@@ -89,6 +95,12 @@ def from_facts(facts: Facts, matrix: Matrix) -> Host:
         gpus=gpus,
         what_if=False,
     )
+
+
+def _mig_uuids(devices: Reading[tuple[MigDevice, ...]]) -> Reading[tuple[str, ...]]:
+    if isinstance(devices, Unread):
+        return devices
+    return tuple(device.uuid for device in devices if not isinstance(device.uuid, Unread))
 
 
 def _probed_gpu(
@@ -124,6 +136,7 @@ def _probed_gpu(
         product_first_branch=None if row is None else row.first_branch,
         listed_by_driver=True,
         brand=brand,
+        architecture=None if row is None else row.architecture,
     )
 
 
@@ -150,11 +163,16 @@ def named_gpu(text: str, matrix: Matrix) -> HostGpu:
         listed_by_driver=False,
         brand=row.brand,
         jetson=_is_jetson(row),
+        architecture=_architecture(row),
     )
 
 
 def _is_jetson(row: GpuRow) -> bool:
     return row.brand == "Tegra"
+
+
+def _architecture(row: GpuRow) -> str | None:
+    return "aarch64" if _is_jetson(row) else row.architecture
 
 
 def _capability(text: str) -> ComputeCapability | None:
@@ -169,6 +187,7 @@ def _bare_gpu(text: str, capability: ComputeCapability, matrix: Matrix) -> HostG
         known = ", ".join(str(row.compute_capability) for row in matrix.generations)
         raise InputError(f"--gpu {text}: no GPU has compute capability {text}", f"known: {known}")
     products = [row for row in matrix.gpus if row.compute_capability == capability]
+    architectures = {_architecture(row) for row in products}
     return HostGpu(
         label=f"a GPU of compute capability {capability}",
         subject=str(capability),
@@ -179,6 +198,7 @@ def _bare_gpu(text: str, capability: ComputeCapability, matrix: Matrix) -> HostG
         listed_by_driver=False,
         bare_capability=True,
         jetson=bool(products) and all(_is_jetson(row) for row in products),
+        architecture=architectures.pop() if len(architectures) == 1 else None,
     )
 
 
@@ -205,8 +225,8 @@ def what_if(
             what_if=True,
         )
     chosen: Reading[tuple[HostGpu, ...]] = base.gpus
-    if gpus:
-        chosen = tuple(gpus)
+    if gpus:  # in the order in which they were named: what `--gpus 0` means
+        chosen = tuple(replace(gpu, index=index) for index, gpu in enumerate(gpus))
     elif isinstance(chosen, Unread) or not chosen:
         asked = "--driver" if driver is not None else "a what-if"
         message = f"{asked} needs --gpu on a machine without a readable NVIDIA GPU"
@@ -218,11 +238,16 @@ def what_if(
         message = f"{asked} needs --driver on a machine without a readable NVIDIA driver"
         raise InputError(message, "name the driver: --driver 535.129.03")
     jetson = any(gpu.jetson for gpu in gpus) if gpus else base.jetson
-    if gpus and jetson and architecture is None:
-        architecture = "aarch64"
-    architecture = architecture_name(architecture or base.architecture)
+    by_name = architecture is not None
+    if architecture is None:
+        architecture = next((gpu.architecture for gpu in gpus if gpu.architecture is not None), base.architecture)
+    architecture = architecture_name(architecture)
     if jetson and architecture != "aarch64":
         raise InputError(f"a Jetson is no {architecture} machine", "leave --arch out, or name another GPU")
+    for gpu in chosen if by_name else gpus:
+        if gpu.architecture not in (None, architecture):
+            message = f"{gpu.label} comes with an {gpu.architecture} processor only, not {architecture}"
+            raise InputError(message, "leave --arch out, or name another GPU")
     return Host(
         architecture=architecture,
         wsl=wsl or base.wsl,

@@ -13,10 +13,10 @@ from typing import TypeVar
 
 from gpudoctor import requirement
 from gpudoctor.host import Host, HostGpu
-from gpudoctor.matrix import ImageRow, Matrix, Provenance
+from gpudoctor.matrix import NO_RELEASE, ImageRow, Matrix, Provenance
 from gpudoctor.readings import Reading, Unread, Why
 from gpudoctor.requirement import Requirements, Subject
-from gpudoctor.resolve import Advice, Candidate, Request, Resolution, in_words
+from gpudoctor.resolve import Advice, Candidate, Request, Resolution, driver_in_words, in_words
 from gpudoctor.rules import GpuRuling, ImageRuling, bundled_driver, judge
 from gpudoctor.verdicts import Reason, Ruling, Verdict, worst
 from gpudoctor.versions import CudaVersion, DriverVersion, TfVersion, Version, VersionError
@@ -28,9 +28,6 @@ CUDA_DRIVER_VERSION = "CUDA_DRIVER_VERSION"
 TENSORFLOW_VERSION = "TENSORFLOW_VERSION"
 NVIDIA_TENSORFLOW_VERSION = "NVIDIA_TENSORFLOW_VERSION"
 TENSORFLOW_LABEL = "com.nvidia.tensorflow.version"
-
-NO_RELEASE = "0"
-"""Stands where an image is none of NVIDIA's monthly ones: what is derived from their months is not for it."""
 
 # NVIDIA's images name their Python by the first, Docker's own by the second.
 _PYTHON_VARIABLES = ("PYVER", "PYTHON_VERSION")
@@ -235,14 +232,14 @@ def _ruling(facts: ImageFacts, row: ImageRow, request: Request, host: Host, matr
     elif not request.cpu_only:
         demands = requirement.from_environment(facts.variables)
         gpus = tuple(_with_requirements(gpu, index, demands, host, matrix) for index, gpu in enumerate(ruling.gpus))
-        ruling = replace(ruling, gpus=gpus, verdict=worst(ruling.verdict, *(gpu.verdict for gpu in gpus)))
+        ruling = ruling._replace(gpus=gpus, verdict=worst(ruling.verdict, *(gpu.verdict for gpu in gpus)))
     if facts.platforms and host.architecture == "x86_64" and not _holds(host.architecture, facts):
         detail = f"it holds no image for {host.architecture}, only for {', '.join(facts.platforms[:8])}"
         none = Ruling.of(Verdict.WILL_NOT_RUN, "platform", detail, _source(facts))
         verdict = worst(ruling.verdict, none.verdict)
-        ruling = replace(ruling, verdict=verdict, reasons=(*none.reasons, *ruling.reasons))
-    gpus = tuple(replace(gpu, reasons=_sourced(gpu.reasons, facts)) for gpu in ruling.gpus)
-    return replace(ruling, reasons=_sourced(ruling.reasons, facts), gpus=gpus)
+        ruling = ruling._replace(verdict=verdict, reasons=(*none.reasons, *ruling.reasons))
+    gpus = tuple(gpu._replace(reasons=_sourced(gpu.reasons, facts)) for gpu in ruling.gpus)
+    return ruling._replace(reasons=_sourced(ruling.reasons, facts), gpus=gpus)
 
 
 def _source(facts: ImageFacts) -> str:
@@ -251,7 +248,7 @@ def _source(facts: ImageFacts) -> str:
 
 def _sourced(reasons: tuple[Reason, ...], facts: ImageFacts) -> tuple[Reason, ...]:
     """What rests on no row of the matrix rests on the image's own word."""
-    return tuple(reason if reason.source else replace(reason, source=_source(facts)) for reason in reasons)
+    return tuple(reason if reason.source else reason._replace(source=_source(facts)) for reason in reasons)
 
 
 def _without_cuda(facts: ImageFacts, host: Host, ruling: ImageRuling) -> ImageRuling:
@@ -263,8 +260,8 @@ def _without_cuda(facts: ImageFacts, host: Host, ruling: ImageRuling) -> ImageRu
         detail = f"its environment names no {CUDA_VERSION}: it holds no CUDA, or does not say which"
     unknown = Ruling.of(Verdict.UNKNOWN, "image", detail, _source(facts))
     if isinstance(host.gpus, Unread) or not host.gpus:
-        return replace(
-            ruling, verdict=worst(ruling.verdict, unknown.verdict), reasons=(*ruling.reasons, *unknown.reasons)
+        return ruling._replace(
+            verdict=worst(ruling.verdict, unknown.verdict), reasons=(*ruling.reasons, *unknown.reasons)
         )
     gpus = tuple(GpuRuling(gpu=gpu, verdict=unknown.verdict, reasons=unknown.reasons) for gpu in host.gpus)
     of_host = worst(*(reason.verdict for reason in ruling.reasons))
@@ -279,7 +276,7 @@ def _with_requirements(ruling: GpuRuling, index: int, demands: Requirements, hos
         brand=_brand(ruling.gpu, host),
     )
     found = requirement.judge(demands, subject, first=index == 0)
-    return replace(ruling, verdict=worst(ruling.verdict, found.verdict), reasons=(*ruling.reasons, *found.reasons))
+    return ruling._replace(verdict=worst(ruling.verdict, found.verdict), reasons=(*ruling.reasons, *found.reasons))
 
 
 def driver_cuda_version(host: Host, matrix: Matrix) -> Reading[CudaVersion]:
@@ -371,7 +368,7 @@ def _advice(candidate: Candidate, request: Request, host: Host, matrix: Matrix) 
         later = replace(host, driver=driver, gpus=gpus)
         found = judge(candidate.image, later, matrix)
         if candidate.image.cuda is not None and found.verdict.runs:
-            text = f"install driver {driver} or newer of branch {driver.branch}: then it {in_words(found.verdict)}"
+            text = f"install {driver_in_words(driver)}: then it {in_words(found.verdict)}"
             yield Advice(text=text, unlocks=unlocks, driver=driver)
             return
 

@@ -8,8 +8,7 @@ document is put together here from the parser's events.
 from __future__ import annotations
 
 from collections.abc import Set
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 # A matrix is nested four levels deep.
 _MAX_DEPTH = 20
@@ -32,23 +31,20 @@ class PlainYamlError(ValueError):
         self.line = line
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Unquoted:
+class Unquoted(NamedTuple):
     """A scalar that YAML takes for no text, number or truth value: a date, 0x1f, 1:30."""
 
     text: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Repeated:
+class Repeated(NamedTuple):
     """A key that stands twice in one mapping: YAML would let the second hide the first."""
 
     place: str
     line: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Document:
+class Document(NamedTuple):
     """What a file holds, and where."""
 
     value: object

@@ -288,7 +288,7 @@ class _Client:
         """The configuration that a manifest names."""
         what = "configuration"
         if manifest.configuration_bytes > _MAX_CONFIGURATION_BYTES:
-            raise self._garbled(f"a {what} of {manifest.configuration_bytes} bytes")
+            raise self._garbled(f"a {what} of {_shortened(str(manifest.configuration_bytes))} bytes")
         path = f"blobs/{manifest.configuration}"
         answer = self._get(path, "application/json, */*", _MAX_CONFIGURATION_BYTES, what)
         self._verify(answer.body, manifest.configuration, what)
@@ -662,12 +662,16 @@ def _platform(document: dict[str, Any]) -> str:
     return "/".join(_shortened(str(name)) for name in names if name)
 
 
+# Sizes are signed 64-bit numbers there: https://github.com/opencontainers/image-spec/blob/main/descriptor.md (2026-11)
+_MAX_LAYER = (1 << 63) - 1
+
+
 def _weight(layers: object) -> tuple[int | None, int]:
     """Bytes and number of layers; None where they do not say."""
     if not isinstance(layers, list):
         return None, 0
     sizes = [layer.get("size") if isinstance(layer, dict) else None for layer in layers]
-    known = [size for size in sizes if isinstance(size, int) and not isinstance(size, bool) and size >= 0]
+    known = [size for size in sizes if isinstance(size, int) and not isinstance(size, bool) and 0 <= size <= _MAX_LAYER]
     return (sum(known) if len(known) == len(sizes) else None), len(layers)
 
 

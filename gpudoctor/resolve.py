@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from functools import lru_cache
+from typing import NamedTuple
 
 from gpudoctor.errors import InputError
-from gpudoctor.host import Host
+from gpudoctor.host import Host, HostGpu
 from gpudoctor.matrix import ImageRow, Matrix
 from gpudoctor.readings import Unread
-from gpudoctor.rules import GpuRuling, bundled_driver, judge
-from gpudoctor.verdicts import Reason, Verdict
+from gpudoctor.rules import GpuRuling, bundled_driver, driver_knows_gpu, gpu_kind, host_kind, judge
+from gpudoctor.verdicts import Reason, Ruling, Verdict, worst
 from gpudoctor.versions import DriverVersion, TfVersion, VersionError
 
 REGISTRY = "nvcr.io/nvidia"
@@ -25,8 +27,7 @@ _MAX_SPEC = 200
 _PYTHON = re.compile(r"[0-9]{1,3}\.[0-9]{1,3}")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Request:
+class Request(NamedTuple):
     """What was asked for."""
 
     tf: str | None = None
@@ -36,13 +37,17 @@ class Request:
     """Any image, as typed; the matrix is then asked for no other."""
     python: str | None = None
     """3.8: only images with that Python."""
-    cpu_only: bool = False
-    """`--gpus none`."""
+    gpus: str | None = None
+    """As typed: all, none, or indices and UUIDs. The host that is judged has been narrowed to them already."""
     registry: str = REGISTRY
 
+    @property
+    def cpu_only(self) -> bool:
+        """`--gpus none`."""
+        return self.gpus == "none"
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Candidate:
+
+class Candidate(NamedTuple):
     """An image that holds what was asked for, and what becomes of it on the host."""
 
     image: ImageRow
@@ -66,8 +71,7 @@ class Candidate:
         return tuple(dict.fromkeys(everything))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Advice:
+class Advice(NamedTuple):
     """What would help, and which tags it unlocks."""
 
     text: str
@@ -76,8 +80,7 @@ class Advice:
     """The driver to install, where that is the advice."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Resolution:
+class Resolution(NamedTuple):
     """The answer to a Request."""
 
     request: Request
@@ -98,10 +101,89 @@ def resolve(request: Request, host: Host, matrix: Matrix) -> Resolution:
     """
     if request.python is not None and not _PYTHON.fullmatch(request.python):
         raise InputError(f"--python {request.python!r}: expected X.Y", "as in 3.8")
+    answer = _answers(matrix)(request, _Alike(host))
+    candidates = _with_gpus_of(host, answer.candidates)
+    return Resolution(
+        request=request,
+        host=host,
+        verdict=answer.verdict,
+        best=next((candidate for candidate in candidates if candidate.verdict.runs), None),
+        candidates=candidates,
+        advice=answer.advice,
+        message=answer.message,
+    )
+
+
+class _Alike:
+    """A host that equals every other one of its kind."""
+
+    __slots__ = ("host", "kind")
+
+    def __init__(self, host: Host) -> None:
+        self.host = host
+        self.kind = host_kind(host)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Alike) and self.kind == other.kind
+
+    def __hash__(self) -> int:
+        return hash(self.kind)
+
+
+# A fleet has many hosts of few kinds: 10,000 of 200 kinds are the target, and each kind is asked once.
+_KINDS_REMEMBERED = 256
+
+
+@lru_cache(maxsize=4)
+def _answers(matrix: Matrix) -> Callable[[Request, _Alike], Resolution]:
+    """Answers by request and kind of host, for one matrix alone."""
+
+    @lru_cache(maxsize=_KINDS_REMEMBERED)
+    def answer(request: Request, alike: _Alike) -> Resolution:
+        return _resolve(request, _one_gpu_of_each_kind(alike.host), matrix)
+
+    return answer
+
+
+def _one_gpu_of_each_kind(host: Host) -> Host:
+    if isinstance(host.gpus, Unread):
+        return host
+    kinds: dict[tuple[object, ...], HostGpu] = {}
+    for gpu in host.gpus:
+        kinds.setdefault(gpu_kind(gpu), gpu)
+    return replace(host, gpus=tuple(kinds.values()))
+
+
+def _with_gpus_of(host: Host, candidates: tuple[Candidate, ...]) -> tuple[Candidate, ...]:
+    """Candidates that were judged for one GPU of each kind, with every GPU of this host in its place."""
+    if isinstance(host.gpus, Unread) or not host.gpus:
+        return candidates
+    kinds: dict[tuple[object, ...], int] = {}
+    places = [(gpu, kinds.setdefault(gpu_kind(gpu), len(kinds))) for gpu in host.gpus]
+    return tuple(
+        Candidate(
+            image=one.image,
+            reference=one.reference,
+            verdict=one.verdict,
+            reasons=one.reasons,
+            gpus=tuple(
+                GpuRuling(gpu=gpu, verdict=one.gpus[place].verdict, reasons=one.gpus[place].reasons)
+                for gpu, place in places
+            )
+            if one.gpus
+            else (),
+            min_driver=one.min_driver,
+        )
+        for one in candidates
+    )
+
+
+def _resolve(request: Request, host: Host, matrix: Matrix) -> Resolution:
     wanted = _wanted(request)
-    images = [image for image in matrix.images if wanted(image) and _python_fits(image, request)]
-    if not images:  # what NVIDIA has no image of, TensorFlow's own project may have
-        images = [image for image in matrix.upstream_images if wanted(image) and _python_fits(image, request)]
+    images = [image for image in matrix.images if wanted(image) is not False and _python_fits(image, request)]
+    if not any(map(wanted, images)):  # what NVIDIA has no image of, TensorFlow's own project may have
+        upstream = matrix.upstream_images
+        images += [image for image in upstream if wanted(image) is not False and _python_fits(image, request)]
     asked = sorted((_candidate(image, request, host, matrix) for image in images), key=_preference)
     latest = request.tag is None and (request.tf or LATEST).strip() == LATEST
     candidates = _latest(asked) if latest else asked
@@ -139,14 +221,27 @@ def runnable(host: Host, matrix: Matrix, *, python: str | None = None) -> tuple[
 
 def _candidate(image: ImageRow, request: Request, host: Host, matrix: Matrix) -> Candidate:
     ruling = judge(image, host, matrix, cpu_only=request.cpu_only)
+    held = _held(image, request, matrix)
     return Candidate(
         image=image,
         reference=f"{UPSTREAM if image.upstream else f'{request.registry}/{REPOSITORY}'}:{image.tag}",
-        verdict=ruling.verdict,
-        reasons=ruling.reasons,
+        verdict=worst(held.verdict, ruling.verdict),
+        reasons=(*held.reasons, *ruling.reasons),
         gpus=ruling.gpus,
         min_driver=bundled_driver(image, matrix, windows=host.wsl),
     )
+
+
+def _held(image: ImageRow, request: Request, matrix: Matrix) -> Ruling:
+    """Whether the image holds the very TensorFlow that was asked for, where it may do so."""
+    if _wanted(request)(image) is not None:
+        return Ruling(verdict=Verdict.RUNS)
+    minor = image.tensorflow
+    detail = (
+        f"{image.tag} holds some TensorFlow {minor}.x, and whether that is {(request.tf or '').strip()} is not known"
+        f"; --tf {minor} takes any of them"
+    )
+    return Ruling.of(Verdict.UNKNOWN, "tensorflow", detail, matrix.link(image.provenance))
 
 
 def _preference(candidate: Candidate) -> tuple[int, bool, tuple[int, ...], bool, tuple[int, ...], str]:
@@ -176,11 +271,13 @@ def _latest(candidates: list[Candidate]) -> list[Candidate]:
     ]
 
 
-def _wanted(request: Request) -> Callable[[ImageRow], bool]:
+@lru_cache(maxsize=16)  # every image asks it again
+def _wanted(request: Request) -> Callable[[ImageRow], bool | None]:
+    """Whether an image holds what was asked for; None where its row does not say enough of its TensorFlow."""
     if request.tag is not None:
         return lambda image: image.tag == request.tag
-    matches = tf_matcher(LATEST if request.tf is None else request.tf)  # without either, the newest is meant
-    return lambda image: image.tensorflow is not None and matches(image.tensorflow)
+    meant = _meaning(LATEST if request.tf is None else request.tf)  # without either, the newest is meant
+    return lambda image: image.tensorflow is not None and meant(image.tensorflow)
 
 
 def _python_fits(image: ImageRow, request: Request) -> bool:
@@ -188,10 +285,16 @@ def _python_fits(image: ImageRow, request: Request) -> bool:
 
 
 def tf_matcher(spec: str) -> Callable[[TfVersion], bool]:
-    """What `--tf` means: 1.15 is 1.15.*, `latest` is anything, operators are PEP 440's.
+    """What `--tf` means: 1.15 is 1.15.*, `latest` is anything, operators are PEP 440's; 2.4 may be any 2.4.*.
 
     Raises InputError with examples when it means nothing.
     """
+    meant = _meaning(spec)
+    return lambda version: meant(version) is not False
+
+
+def _meaning(spec: str) -> Callable[[TfVersion], bool | None]:
+    """The same; None for a version whose patch nobody read, where that decides."""
     spec = spec.strip()
     if len(spec) > _MAX_SPEC:
         raise InputError("--tf: longer than any TensorFlow version", _SPEC_EXAMPLES)
@@ -206,14 +309,25 @@ def tf_matcher(spec: str) -> Callable[[TfVersion], bool]:
     # Read from the text, because a trailing zero counts here: 1.0 means 1.0.*, and 1 means 1.*.
     typed = tuple(int(part) for part in asked.text.partition("-")[0].split("."))
 
-    def matches(version: TfVersion) -> bool:
+    def matches(version: TfVersion) -> bool | None:
+        if _patch_unread(version) and len(typed) == 3 and not asked.prerelease:
+            return None if version.minor == typed[:2] else False
         numbers = (*version.numbers, 0, 0, 0)
         return numbers[: len(typed)] == typed and asked.prerelease in ("", version.prerelease)
 
     return matches
 
 
-def _specifier(spec: str) -> Callable[[TfVersion], bool]:
+def _patch_unread(version: TfVersion) -> bool:
+    """2.4: a row says so where its source names no patch."""
+    return version.text.count(".") == 1 and not version.prerelease
+
+
+# No minor of TensorFlow came to patch 9. https://github.com/tensorflow/tensorflow/releases (2026-11)
+_PATCHES = range(10)
+
+
+def _specifier(spec: str) -> Callable[[TfVersion], bool | None]:
     from packaging.specifiers import InvalidSpecifier, SpecifierSet
     from packaging.version import Version
 
@@ -221,7 +335,14 @@ def _specifier(spec: str) -> Callable[[TfVersion], bool]:
         specifiers = SpecifierSet(spec, prereleases=True)
     except InvalidSpecifier as error:
         raise InputError(f"--tf {spec!r}: {error}", "say '>=2.10,<2.13' or '~=1.15.0'") from None
-    return lambda version: specifiers.contains(Version(version.text))
+
+    def matches(version: TfVersion) -> bool | None:
+        if not _patch_unread(version):
+            return specifiers.contains(Version(version.text))
+        answers = {specifiers.contains(Version(f"{version.text}.{patch}")) for patch in _PATCHES}
+        return None if len(answers) > 1 else answers.pop()
+
+    return matches
 
 
 def _nearest(request: Request, matrix: Matrix) -> str:
@@ -274,15 +395,13 @@ def _advice(request: Request, candidates: Sequence[Candidate], host: Host, matri
     driver = _driver_advice(request, [one.image for one in candidates if _driver_may_help(one)], host, matrix)
     if driver is not None:
         yield driver
-    nearest = _nearest_running(request, [one.image for one in candidates], host, matrix)
-    if nearest is not None:
-        yield nearest
+    yield from _nearest_running(request, [one.image for one in candidates], host, matrix)
 
 
 def _driver_may_help(candidate: Candidate) -> bool:
-    """Whether nothing refuses the image that no driver changes."""
+    """Whether nothing is against the image that no driver changes."""
     return not any(
-        reason.verdict is Verdict.WILL_NOT_RUN and reason.rule in ("platform", "gpu_range", "gpu_code")
+        not reason.verdict.runs and reason.rule in ("tensorflow", "platform", "as_shipped", "gpu_range", "gpu_code")
         for reason in candidate.all_reasons
     )
 
@@ -297,16 +416,15 @@ def _driver_advice(request: Request, images: list[ImageRow], host: Host, matrix:
     gpus = tuple(replace(gpu, listed_by_driver=False) for gpu in kinds.values())
     for driver in _driver_steps(images, host.driver, matrix):
         later = replace(host, driver=driver, gpus=gpus)
+        if not all(driver_knows_gpu(gpu, later, matrix).verdict.runs for gpu in gpus):
+            continue  # then no image runs
         unlocked = sorted(
             (one for one in (_candidate(image, request, later, matrix) for image in images) if one.verdict.runs),
             key=_preference,
         )
         if unlocked:
             first = unlocked[0]
-            text = (
-                f"install driver {driver} or newer of branch {driver.branch}: then {first.image.tag}"
-                f" {in_words(first.verdict)}"
-            )
+            text = f"install {driver_in_words(driver)}: then {first.image.tag} {in_words(first.verdict)}"
             return Advice(text=text, unlocks=tuple(one.image.tag for one in unlocked), driver=driver)
     return None
 
@@ -334,26 +452,45 @@ def _driver_steps(images: list[ImageRow], current: DriverVersion, matrix: Matrix
     return [*newer, *sorted((step for step in steps if step < current), reverse=True)]
 
 
-def _nearest_running(request: Request, images: list[ImageRow], host: Host, matrix: Matrix) -> Advice | None:
-    """The TensorFlow nearest to the one asked for that runs on the host as it is."""
-    running = [one for one in runnable(host, matrix, python=request.python) if one.verdict.runs]
+def _nearest_running(request: Request, images: list[ImageRow], host: Host, matrix: Matrix) -> Iterator[Advice]:
+    """The TensorFlow nearest to the one asked for that runs on the host as it is.
+
+    In NVIDIA's image, and where TensorFlow's own has a nearer one, in that as well: it is built for GPUs that NVIDIA's
+    has dropped.
+    """
+    ngc = [one for one in runnable(host, matrix, python=request.python) if one.verdict.runs]
+    upstream = [_candidate(image, request, host, matrix) for image in matrix.upstream_images]
+    upstream = [one for one in upstream if one.verdict.runs and _python_fits(one.image, request)]
     asked = [image.tensorflow.minor for image in images if image.tensorflow is not None]
     if not asked and request.tf is not None:
-        asked = _around(request.tf, [one.image.tensorflow.minor for one in running if one.image.tensorflow])
-    if not running or not asked:  # nothing runs, or a tag was asked for whose TensorFlow nobody knows
-        return None
+        asked = _around(request.tf, [one.image.tensorflow.minor for one in ngc if one.image.tensorflow])
+    if not asked:  # a tag was asked for whose TensorFlow nobody knows
+        return
 
     def distance(candidate: Candidate) -> tuple[int, int]:
-        assert candidate.image.tensorflow is not None  # runnable() holds no other
+        assert candidate.image.tensorflow is not None  # neither has any other
         major, minor = candidate.image.tensorflow.minor
         return min((abs(major - one[0]), abs(minor - one[1])) for one in asked)
 
-    nearest = min(running, key=distance)
-    text = (
-        f"on this host as it is, {nearest.image.tag} with TensorFlow {nearest.image.tensorflow}"
-        f" {in_words(nearest.verdict)}"
-    )
-    return Advice(text=text, unlocks=(nearest.image.tag,))
+    nearest = min(ngc, key=distance, default=None)
+    if nearest is not None:
+        yield _as_it_is(nearest, "")
+    own = min(upstream, key=lambda one: (distance(one), _preference(one)), default=None)
+    if own is not None and (nearest is None or distance(own) < distance(nearest)):
+        yield _as_it_is(own, ", TensorFlow's own image,")
+
+
+def _as_it_is(running: Candidate, whose: str) -> Advice:
+    image = running.image
+    text = f"on this host as it is, {image.tag}{whose} with TensorFlow {image.tensorflow} {in_words(running.verdict)}"
+    return Advice(text=text, unlocks=(image.tag,))
+
+
+def driver_in_words(driver: DriverVersion) -> str:
+    """The driver to install: that one or a newer one of its branch."""
+    if driver.text == str(driver.branch):  # the branch is all that is known of it
+        return f"a driver of branch {driver}"
+    return f"driver {driver} or newer of branch {driver.branch}"
 
 
 _WORDS = {

@@ -13,14 +13,14 @@ driver's verdict, for the worst GPU. https://docs.nvidia.com/deploy/cuda-compati
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
 from gpudoctor.host import NOT_NAMED, Host, HostGpu
-from gpudoctor.matrix import ImageRow, Matrix
+from gpudoctor.matrix import CudaRow, ImageRow, Matrix
 from gpudoctor.readings import Reading, Unread
 from gpudoctor.verdicts import Reason, Ruling, Verdict, worst
-from gpudoctor.versions import ComputeCapability, CudaVersion, DriverVersion
+from gpudoctor.versions import ComputeCapability, CudaVersion, DriverVersion, Version
 
 _COMPATIBILITY = "https://docs.nvidia.com/deploy/cuda-compatibility/"
 _FORWARD = "https://docs.nvidia.com/deploy/cuda-compatibility/forward-compatibility.html"
@@ -29,16 +29,19 @@ _GUIDE = "https://docs.nvidia.com/cuda/cuda-c-programming-guide/index.html#binar
 _SUPPORT_MATRIX = "https://docs.nvidia.com/deeplearning/frameworks/support-matrix/index.html"
 _INVALID_PTX = "https://github.com/tensorflow/tensorflow/issues/101746"
 _COMPAT_DROPS_GPU = "https://github.com/NVIDIA/gpu-operator/issues/389"
+_WSL_GUIDE = "https://docs.nvidia.com/cuda/wsl-user-guide/index.html"
 _CUDA_10_ON_AMPERE = "https://github.com/NVIDIA/DeepLearningExamples/issues/803"
 
 # The compat package is there from CUDA 10.0 on. Source: _FORWARD (2026-11)
 _FIRST_CUDA_WITH_COMPAT = CudaVersion("10.0")
 
+# Source: _MINOR (2026-11)
+_FIRST_CUDA_MAJOR_WITH_MINOR_COMPAT = 11
+
 _FIRST_BLACKWELL_RELEASE = (25, 1)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GpuRuling:
+class GpuRuling(NamedTuple):
     """What becomes of one GPU."""
 
     gpu: HostGpu
@@ -46,8 +49,7 @@ class GpuRuling:
     reasons: tuple[Reason, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ImageRuling:
+class ImageRuling(NamedTuple):
     """What becomes of one image on one host."""
 
     verdict: Verdict
@@ -77,7 +79,7 @@ def judge(image: ImageRow, host: Host, matrix: Matrix, *, cpu_only: bool = False
     rulings: dict[tuple[object, ...], GpuRuling] = {}  # equal GPUs have one fate: eight of them are judged once
     gpus: list[GpuRuling] = []
     for gpu in host.gpus:
-        kind = _kind(gpu)
+        kind = gpu_kind(gpu)
         if kind not in rulings:
             rulings[kind] = judge_gpu(image, gpu, host, matrix)
         like = rulings[kind]
@@ -86,10 +88,22 @@ def judge(image: ImageRow, host: Host, matrix: Matrix, *, cpu_only: bool = False
     return ImageRuling(verdict=verdict, reasons=ruling.reasons, gpus=tuple(gpus))
 
 
-def _kind(gpu: HostGpu) -> tuple[object, ...]:
+def gpu_kind(gpu: HostGpu) -> tuple[object, ...]:
     """All of a GPU that the rules look at, and its name, which the reasons hold."""
-    capability, data_center, first_branch = gpu.compute_capability, gpu.data_center, gpu.product_first_branch
-    return (gpu.label, capability, data_center, first_branch, gpu.listed_by_driver, gpu.bare_capability)
+    capability, first_branch = _as_shown(gpu.compute_capability), str(gpu.product_first_branch)
+    return (gpu.label, capability, gpu.data_center, first_branch, gpu.listed_by_driver, gpu.bare_capability)
+
+
+def host_kind(host: Host) -> tuple[object, ...]:
+    """All of a host that the rules look at: hosts of one kind have one answer, save for the names of their GPUs."""
+    gpus = host.gpus if isinstance(host.gpus, Unread) else tuple(dict.fromkeys(gpu_kind(gpu) for gpu in host.gpus))
+    driver, driver_cuda = _as_shown(host.driver), _as_shown(host.driver_cuda_version)
+    return (host.architecture, host.wsl, host.jetson, driver, driver_cuda, gpus)
+
+
+def _as_shown(reading: Reading[Version]) -> object:
+    """455.45.01 and 455.45.1 are equal, but the reasons say which of them it was."""
+    return reading if isinstance(reading, Unread) else reading.text
 
 
 def judge_gpu(image: ImageRow, gpu: HostGpu, host: Host, matrix: Matrix) -> GpuRuling:
@@ -99,7 +113,7 @@ def judge_gpu(image: ImageRow, gpu: HostGpu, host: Host, matrix: Matrix) -> GpuR
     # Where the range is unknown the code is asked all the same: without any, no range would help.
     if rulings[-1].verdict is not Verdict.WILL_NOT_RUN and not isinstance(gpu.compute_capability, Unread):
         rulings.append(gpu_code(image, gpu, matrix))
-        needs_jit = rulings[-1].verdict is Verdict.RUNS_WITH_PTX_JIT
+        needs_jit = rulings[-1].verdict is Verdict.RUNS_WITH_PTX_JIT or has_kernels_as_ptx_alone(image, gpu)
     rulings.append(driver_route(image, gpu, host, matrix, needs_jit=needs_jit))
     return GpuRuling(
         gpu=gpu,
@@ -133,10 +147,12 @@ def platform(image: ImageRow, host: Host, matrix: Matrix) -> Ruling:
 def driver_knows_gpu(gpu: HostGpu, host: Host, matrix: Matrix) -> Ruling:
     """Rule 2: each driver branch drives some generations only; no image changes that."""
     capability = gpu.compute_capability
-    if gpu.listed_by_driver or host.wsl or isinstance(capability, Unread) or isinstance(host.driver, Unread):
+    if isinstance(capability, Unread):
         return Ruling(verdict=Verdict.RUNS)
+    if host.wsl:
+        return _windows_knows_gpu(gpu, capability, host, matrix)
     row = matrix.generation(capability)
-    if row is None:
+    if row is None or gpu.listed_by_driver or isinstance(host.driver, Unread):
         return Ruling(verdict=Verdict.RUNS)
     source = matrix.link(row.provenance)
     first = gpu.product_first_branch or row.first_branch
@@ -152,6 +168,51 @@ def driver_knows_gpu(gpu: HostGpu, host: Host, matrix: Matrix) -> Ruling:
     return Ruling.of(Verdict.WILL_NOT_RUN, "driver_knows_gpu", detail, source)
 
 
+def _windows_knows_gpu(gpu: HostGpu, capability: ComputeCapability, host: Host, matrix: Matrix) -> Ruling:
+    """Rule 2 on WSL, where the driver is that of Windows: by the toolkits that came with one, the matrix has no other.
+
+    A generation begins with the driver of its first toolkit, and ends before the branch of the first toolkit after its
+    last branch: 591.44 of Windows is as much of branch 590 as 590.44 of Linux.
+    """
+    row = matrix.generation(capability)
+    if row is not None and not gpu.listed_by_driver and not isinstance(host.driver, Unread):
+        first, after = _windows_drivers(matrix, capability)
+        began = None if first is None else first.bundled_driver_windows
+        if first is not None and began is not None and host.driver < began:
+            detail = f"driver {host.driver} of Windows does not know {gpu.label}: {row.architecture} came with {began}"
+            return Ruling.of(Verdict.WILL_NOT_RUN, "driver_knows_gpu", detail, matrix.link(first.provenance))
+        if row.last_branch is not None and after is not None and host.driver.branch >= after:
+            detail = (
+                f"driver {host.driver} of Windows no longer drives {gpu.label}: branch {row.last_branch} was the last"
+                f" for {row.architecture}"
+            )
+            return Ruling.of(Verdict.WILL_NOT_RUN, "driver_knows_gpu", detail, matrix.link(row.provenance))
+    if capability < _6_0:
+        detail = f"NVIDIA supports WSL from Pascal (6.0) on; {gpu.label} ({capability}) may still work"
+        return Ruling.of(Verdict.RUNS_UNSUPPORTED, "driver_knows_gpu", detail, _WSL_GUIDE)
+    return Ruling(verdict=Verdict.RUNS)
+
+
+@lru_cache(maxsize=64)
+def _windows_drivers(matrix: Matrix, capability: ComputeCapability) -> tuple[CudaRow | None, int | None]:
+    """The toolkit that brought the first driver of Windows for a generation, and the first branch after its last."""
+    row = matrix.generation(capability)
+    if row is None:
+        return None, None
+    # No driver from before CUDA 11 does WSL at all, so what came earlier has no beginning here.
+    began = row.first_cuda if row.first_cuda is not None and row.first_cuda.major >= 11 else None
+    first: dict[DriverVersion, CudaRow] = {}
+    after: list[int] = []
+    for toolkit in matrix.cuda:
+        windows = toolkit.bundled_driver_windows
+        if windows is not None and began is not None and toolkit.version >= began:
+            first[windows] = toolkit
+        if row.last_branch is not None and toolkit.bundled_driver.branch > row.last_branch.branch:
+            # From 13.1 on no toolkit brings a driver of Windows; no driver of a branch has a lower number than it.
+            after.append(toolkit.bundled_driver.branch if windows is None else windows.branch)
+    return (first[min(first)] if first else None), min(after, default=None)
+
+
 def gpu_range(image: ImageRow, gpu: HostGpu, matrix: Matrix) -> Ruling:
     """Rule 3, first part: the lowest compute capability that the image is documented for."""
     capability = gpu.compute_capability
@@ -164,7 +225,7 @@ def gpu_range(image: ImageRow, gpu: HostGpu, matrix: Matrix) -> Ruling:
         # The range of 17.x is its build list; of a derived one only what stands on it is sure.
         if built is not None and capability >= min(built.capabilities):
             return Ruling(verdict=Verdict.RUNS)
-        detail = f"the lowest compute capability of {image.tag} is not known"
+        detail = f"the lowest compute capability of {image.called} is not known"
         return Ruling.of(Verdict.UNKNOWN, "gpu_range", detail, matrix.link(image.provenance))
     if capability >= floor.capability:
         return Ruling(verdict=Verdict.RUNS)
@@ -180,8 +241,7 @@ def gpu_range(image: ImageRow, gpu: HostGpu, matrix: Matrix) -> Ruling:
     return Ruling.of(verdict, "gpu_range", detail, matrix.link(image.provenance))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Floor:
+class _Floor(NamedTuple):
     capability: ComputeCapability
     label: str
 
@@ -205,8 +265,7 @@ def _floor(image: ImageRow) -> _Floor | None:
     return _Floor(capability=_7_5, label=" (derived: 25.x say so)")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Built:
+class _Built(NamedTuple):
     capabilities: tuple[ComputeCapability, ...]
     label: str
 
@@ -257,7 +316,7 @@ def gpu_code(image: ImageRow, gpu: HostGpu, matrix: Matrix) -> Ruling:
 
     built = _built_for(image, matrix)
     if built is None and image.cuda is None:
-        return ruling(Verdict.UNKNOWN, f"which GPUs {image.tag} holds code for is not known")
+        return ruling(Verdict.UNKNOWN, f"which GPUs {image.called} holds code for is not known")
     holds = _native(capability, image, built, matrix)
     label = "" if built is None else built.label
     knows = holds == capability or image.cuda is None or _cuda_knows(capability, image.cuda, matrix)
@@ -280,7 +339,7 @@ def gpu_code(image: ImageRow, gpu: HostGpu, matrix: Matrix) -> Ruling:
         return ruling(Verdict.WILL_NOT_RUN, detail, _CUDA_10_ON_AMPERE)
     ptx = _ptx(image, built, matrix)
     if ptx is None or (built is None and _may_be_native(capability, matrix)):
-        return ruling(Verdict.UNKNOWN, f"whether {image.tag} holds code for {capability} is not known")
+        return ruling(Verdict.UNKNOWN, f"whether {image.called} holds code for {capability} is not known")
     if ptx and min(ptx) <= capability:
         compiled = max(one for one in ptx if one <= capability)
         detail = (
@@ -291,6 +350,23 @@ def gpu_code(image: ImageRow, gpu: HostGpu, matrix: Matrix) -> Ruling:
     return ruling(
         Verdict.WILL_NOT_RUN, f"neither native code nor PTX that {gpu.label} ({capability}) could use", _GUIDE
     )
+
+
+# In TensorFlow's own wheels the generated element-wise kernels are PTX alone for the newest capability they are built
+# for. What version that PTX has decides which driver takes it: 7.1 in 2.15 and 8.0 in 2.16 are as old as the floors of
+# minor-version compatibility; 8.3 in 2.17 is that of CUDA 12.3 itself. Read in the wheels of 2.15.0.post1, 2.16.2 and
+# 2.17.0, libtensorflow_cc.so.2 (2026-11)
+_FIRST_UPSTREAM_WITH_PTX_OF_ITS_CUDA = (2, 17)
+
+
+def has_kernels_as_ptx_alone(image: ImageRow, gpu: HostGpu) -> bool:
+    """Whether some kernels for this GPU are PTX that only drivers as new as the image's CUDA take."""
+    capability = gpu.compute_capability
+    if not image.upstream or not image.built_for or isinstance(capability, Unread):
+        return False
+    newest = max(image.built_for)
+    runs_newest = newest <= capability and newest.major == capability.major
+    return runs_newest and image.release_key >= _FIRST_UPSTREAM_WITH_PTX_OF_ITS_CUDA
 
 
 def _native(
@@ -379,7 +455,7 @@ def driver_native(image: ImageRow, host: Host, matrix: Matrix) -> Ruling:
     bundled = bundled_driver(image, matrix, windows=host.wsl)
     source = matrix.link(image.provenance)
     if bundled is None:
-        detail = f"which driver {image.tag} was built for is not known" + (
+        detail = f"which driver {image.called} was built for is not known" + (
             "" if image.cuda is not None else ": its CUDA version is not known"
         )
         return Ruling.of(Verdict.UNKNOWN, "driver_native", detail, source)
@@ -448,8 +524,7 @@ def forward_compat(image: ImageRow, gpu: HostGpu, host: Host, matrix: Matrix) ->
     return ruling(listed.verdict, listed.detail, listed.source)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Listed:
+class _Listed(NamedTuple):
     verdict: Verdict
     detail: str
     source: str
@@ -483,7 +558,7 @@ def _listed(image: ImageRow, driver: DriverVersion, matrix: Matrix) -> _Listed:
         return _Listed(verdict=Verdict.WILL_NOT_RUN, detail=detail, source=_FORWARD)
     row = None if image.cuda is None else matrix.forward_row(image.cuda)
     if row is None:
-        detail = f"the drivers that {image.tag} lists for forward compatibility are not known"
+        detail = f"the drivers that {image.called} lists for forward compatibility are not known"
         return _Listed(verdict=Verdict.UNKNOWN, detail=detail, source=matrix.link(image.provenance))
     source = matrix.link(row.provenance)
     taken = next((branch for branch in row.branches if branch.branch == driver.branch), None)
@@ -492,7 +567,7 @@ def _listed(image: ImageRow, driver: DriverVersion, matrix: Matrix) -> _Listed:
         if driver < floor:
             detail = (
                 f"the compat package of CUDA {row.cuda} takes branch {driver.branch}, but other images take it from"
-                f" {floor} on, and from where {image.tag} does is not known"
+                f" {floor} on, and from where {image.called} does is not known"
             )
             return _Listed(verdict=Verdict.UNKNOWN, detail=detail, source=source)
         detail = (
@@ -531,12 +606,15 @@ def minor_version_compat(image: ImageRow, host: Host, matrix: Matrix, *, needs_j
         return Ruling.of(verdict, "minor_version_compat", detail, source)
 
     if image.cuda is None:
-        return ruling(Verdict.UNKNOWN, f"the CUDA version of {image.tag} is not known", matrix.link(image.provenance))
+        detail = f"the CUDA version of {image.called} is not known"
+        return ruling(Verdict.UNKNOWN, detail, matrix.link(image.provenance))
     row = matrix.minor_version_row(image.cuda.major)
+    if row is None and image.cuda.major < _FIRST_CUDA_MAJOR_WITH_MINOR_COMPAT:
+        detail = f"CUDA {image.cuda.major} has no minor-version compatibility; it begins with 11"
+        return ruling(Verdict.WILL_NOT_RUN, detail)
     if row is None:
-        return ruling(
-            Verdict.WILL_NOT_RUN, f"CUDA {image.cuda.major} has no minor-version compatibility; it begins with 11"
-        )
+        detail = f"from which driver on CUDA {image.cuda.major}.x runs on older drivers than its own is not known"
+        return ruling(Verdict.UNKNOWN, detail)
     if _by_cuda_version(host):
         if isinstance(host.driver_cuda_version, Unread):
             detail = "which CUDA the driver of Windows runs could not be read"

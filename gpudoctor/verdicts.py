@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
+from typing import NamedTuple
 
 
 class Verdict(str, Enum):
@@ -37,12 +37,13 @@ def worst(*verdicts: Verdict) -> Verdict:
     return max(verdicts, key=_RANKS.__getitem__, default=Verdict.RUNS)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reason:
+class Reason(NamedTuple):
     """One rule that was asked, and what it answered."""
 
     rule: str
-    """platform, driver_knows_gpu, gpu_range, gpu_code, driver_native, forward_compat, minor_version_compat."""
+    """Of the image: tensorflow, platform, as_shipped, cpu_only; of each GPU: driver_knows_gpu, gpu_range, gpu_code,
+    driver_native, forward_compat, minor_version_compat; of an image that speaks for itself besides: image,
+    requirement, matrix."""
     detail: str
     """One sentence, no full stop."""
     source: str
@@ -51,8 +52,7 @@ class Reason:
     """What this rule alone comes to."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ruling:
+class Ruling(NamedTuple):
     """What one rule makes of it."""
 
     verdict: Verdict

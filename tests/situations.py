@@ -30,6 +30,8 @@ RUNTIME_FILES = "https://github.com/tensorflow/build/tree/5b1c753/tensorflow_run
 TESTED_BUILDS = "https://www.tensorflow.org/install/source#tested_build_configurations"
 RELEASE_2_17 = "https://github.com/tensorflow/tensorflow/releases/tag/v2.17.0"
 WHEELS = "the published wheel of that version, unpacked: its build information and the GPU code in its libraries"
+# What works on WSL, and on which GPUs.
+WSL_GUIDE = f"{_DOCS}/cuda/wsl-user-guide/index.html"
 JETSON_WHEEL = (
     "https://developer.download.nvidia.com/compute/redist/jp/v60/"
     "tensorflow/tensorflow-2.16.1+nv24.07-cp310-cp310-linux_aarch64.whl"
@@ -105,6 +107,9 @@ FOR_ARM_UNKNOWN = _outcome("platform", UNKNOWN, r"image for aarch64 is not known
 
 NOT_YET_DRIVEN = _outcome("driver_knows_gpu", REFUSED, r"does not know .* needs branch \S+ or newer")
 NO_LONGER_DRIVEN = _outcome("driver_knows_gpu", REFUSED, r"no longer drives .* was the last")
+NOT_YET_DRIVEN_ON_WINDOWS = _outcome("driver_knows_gpu", REFUSED, r"of Windows does not know .* came with \S+$")
+NO_LONGER_DRIVEN_ON_WINDOWS = _outcome("driver_knows_gpu", REFUSED, r"of Windows no longer drives .* was the last")
+WSL_FROM_PASCAL_ON = _outcome("driver_knows_gpu", UNSUPPORTED, r"supports WSL from Pascal")
 
 BELOW_DOCUMENTED = _outcome("gpu_range", REFUSED, r"documented for \S+ and newer$")
 BELOW_OTHERS_OF_2018 = _outcome("gpu_range", REFUSED, r"derived from the images of its year")
@@ -329,6 +334,9 @@ SITUATIONS: tuple[Situation, ...] = (
     _on("21.10-tf1-py3", "452.06", "RTX 2080", BELOW_FLOOR, FLOORS, wsl=True),
     _on("23.01-tf1-py3", "516.94", "T4", NO_COMPAT_ON_WSL, FORWARD, wsl=True),
     _on("24.08-tf2-py3", "528.49", "RTX 4090", SAME_CUDA_MAJOR, FLOORS, wsl=True),
+    _on("25.01-tf2-py3", "531.79", "RTX 5090", NOT_YET_DRIVEN_ON_WINDOWS, TOOLKITS, wsl=True),
+    _on("24.12-tf2-py3", "591.44", "GTX 1080", NO_LONGER_DRIVEN_ON_WINDOWS, LAST_BRANCH, wsl=True),
+    _on("18.08-py3", "511.79", "GTX 980", WSL_FROM_PASCAL_ON, WSL_GUIDE, wsl=True),
     # Several GPUs: the worst decides
     _on("20.12-tf1-py3", "455.45.01", "V100", OWN_CODE, triton("rel_20-12"), and_gpu="A100"),
     _on("25.02-tf2-py3", "580.65.06", "RTX 3090", BELOW_DOCUMENTED, notes("rel-25-02"), and_gpu="GTX 1080"),
@@ -385,6 +393,10 @@ SITUATIONS: tuple[Situation, ...] = (
     _on("2.16.1-gpu", "535.54.03", "RTX 4080", SAME_CUDA_MAJOR, MINOR),
     _on("2.16.2-gpu", "545.23.08", "GTX 980", CODE_OF_LOWER_MINOR, RELEASE_2_17),
     _on("2.16.2-gpu", "515.105.01", "Tesla P40", BRANCH_UNKNOWN, FORWARD),
+    # On 9.0 the element-wise kernels are PTX alone: of 8.0 in 2.16, of 8.3 in 2.17, which CUDA 12.3 brought
+    _on("2.16.2-gpu", "530.30.02", "H100", SAME_CUDA_MAJOR, WHEELS),
+    _on("2.17.0-gpu", "530.30.02", "9.0", PTX_OF_NEWER_CUDA, WHEELS),
+    _on("2.17.0-gpu", "530.30.02", "H100", BRANCH_UNKNOWN, FORWARD),
     _on("2.17.0-gpu", "545.23.08", "GTX 980", BELOW_BUILD_LIST, RELEASE_2_17),
     _on("2.17.0-gpu", "545.23.08", "Tesla M40", BELOW_BUILD_LIST, RELEASE_2_17),
     _on("2.17.0-gpu", "470.57.02", "A100", BRANCH_THE_PACKAGE_TAKES, FORWARD),
@@ -501,6 +513,16 @@ BOUNDARIES: tuple[Boundary, ...] = (
     _between("2.17.0-gpu", "RTX 4090", "525.60.11", BELOW_FLOOR, "525.60.13", SAME_CUDA_MAJOR, FLOORS),
     _between("20.12-tf1-py3", "RTX 3090", "456.38", SAME_CUDA_MAJOR, "456.81", AS_NEW_AS_TOOLKIT, TOOLKITS, wsl=True),
     _between("21.10-tf1-py3", "RTX 2070", "452.06", BELOW_FLOOR, "452.39", SAME_CUDA_MAJOR, FLOORS, wsl=True),
+    _between(
+        "25.02-tf2-py3",
+        "RTX 5080",
+        "566.36",
+        NOT_YET_DRIVEN_ON_WINDOWS,
+        "571.96",
+        AS_NEW_AS_TOOLKIT,
+        TOOLKITS,
+        wsl=True,
+    ),
     _between("23.06-tf2-py3", "RTX 3080", "527.37", BELOW_FLOOR, "527.41", SAME_CUDA_MAJOR, FLOORS, wsl=True),
     # PTX of CUDA 12.3 on a driver of its own branch, and on an older one
     _between("2.15.0.post1-gpu", "9.0", "535.104.05", PTX_OF_NEWER_CUDA, "545.23.08", COMPILED_AT_FIRST_USE, MINOR),

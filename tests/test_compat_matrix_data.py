@@ -493,7 +493,7 @@ def test_product_has_the_capability_of_nvidias_list(name: str, capability: str, 
 UPSTREAM: dict[str, dict[str, Any]] = {row["tag"]: row for row in DATA["upstream_images"]}
 
 UPSTREAM_KEYS = (
-    "tag", "tensorflow", "cuda", "cudnn", "python", "ubuntu", "arm64", "bundled_driver",
+    "tag", "tensorflow", "cuda", "cudnn", "python", "ubuntu", "arm64", "wheel_pythons", "bundled_driver",
     "forward_compat", "built_for", "ptx", "broken", "derived", "confidence", "source", "checked", "note",
 )  # fmt: skip
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any
+from typing import Any, NamedTuple
 
 import jsonschema
 import pytest
@@ -71,6 +71,19 @@ def test_unread_is_null_with_its_reason_beside_it() -> None:
         "unread": {"pressure": {"source": "gauge", "why": "failed", "detail": "-"}},
     }
     assert "unread" not in encoded["wheels"][0]
+
+
+class Seat(NamedTuple):
+    colour: Colour
+    heated: Reading[bool]
+    places: tuple[int, ...]
+
+
+def test_named_tuple_is_a_record_and_no_list() -> None:
+    seat = Seat(colour=Colour.BLUE, heated=Unread(source="relay", why=Why.TIMEOUT, detail="-"), places=(1, 2))
+    unread = {"heated": {"source": "relay", "why": "timeout", "detail": "-"}}
+    assert encode(seat) == {"colour": "blue", "heated": None, "places": [1, 2], "unread": unread}
+    assert encode((seat._replace(heated=True),)) == [{"colour": "blue", "heated": True, "places": [1, 2]}]
 
 
 def test_version_keeps_its_trailing_zero() -> None:

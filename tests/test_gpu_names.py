@@ -205,6 +205,18 @@ def test_what_could_name_another_product_never_finds_the_plain_one(suffix: str) 
         assert found is None or set(gpu_names.tokens(suffix)) <= set(gpu_names.tokens(found["name"])), row["name"]
 
 
+def test_product_is_passed_over_only_where_no_word_could_mean_it() -> None:
+    # What `find` leaves out before it looks at words must be what the words would leave out.
+    products = gpu_names.index((str(row["name"]), str(row["name"])) for row in PRODUCTS)
+    everything = {value: words for words, value in products.entries()}
+    for name in everything:
+        for asked in (name, name.replace(" ", ""), name.casefold().replace("-", " "), f"{name} 80 GB"):
+            for word in gpu_names.tokens(asked):
+                kept = {value for _, value in products.entries([word])}
+                assert {value for value, words in everything.items() if word in words} <= kept, (asked, word)
+    assert [value for _, value in products.entries(["gb10"])] == ["NVIDIA GB10"]
+
+
 def test_order_of_the_products_changes_nothing() -> None:
     backwards = gpu_names.index((row["name"], row) for row in reversed(PRODUCTS))
     for name, _, _ in MEANT:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import tracemalloc
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,6 +15,7 @@ from gpudoctor.host import Host
 from gpudoctor.matrix import ImageRow, Matrix, Provenance
 from gpudoctor.readings import Unread
 from gpudoctor.resolve import Candidate, Request, Resolution, resolve, runnable, tf_matcher
+from gpudoctor.rules import judge
 from gpudoctor.verdicts import Verdict
 from gpudoctor.versions import ComputeCapability, DriverVersion, TfVersion
 from tests.hosts import UNREAD, gpu, live, named, shipped
@@ -50,6 +53,12 @@ def ask(host: Host, *, tf: str | None = None, tag: str | None = None, python: st
         ("~=1.15.0", ("1.15.0", "1.15.5"), ("1.16.0", "2.0")),
         ("==1.15.*", ("1.15.5",), ("1.14.0",)),
         ("!=2.3.1", ("2.3.0",), ("2.3.1",)),
+        # a row that names no patch may hold any
+        ("2.4.1", ("2.4.1", "2.4"), ("2.4.0", "2.3", "2.4.0-rc1")),
+        ("2.4.0-rc1", ("2.4.0-rc1",), ("2.4", "2.4.0")),
+        ("==2.4.1", ("2.4",), ("2.3", "2.5")),
+        (">2.4.1", ("2.4", "2.5"), ("2.3",)),
+        (">=2.4,<2.5", ("2.4",), ("2.5",)),
         (">1.12", ("1.13.1",), ("1.12.0-rc2", "1.12.0")),
     ],
 )
@@ -177,10 +186,109 @@ def test_reference_names_the_registry_that_was_asked_for() -> None:
 
 
 def test_cpu_alone_needs_no_gpu_and_no_driver() -> None:
-    resolution = resolve(Request(tf="1.15", cpu_only=True), live(UNREAD, UNREAD), shipped())
+    resolution = resolve(Request(tf="1.15", gpus="none"), live(UNREAD, UNREAD), shipped())
     assert best(resolution) is not None
     assert resolution.best is not None
     assert resolution.best.confidence != "low"
+
+
+# --- a row that names no patch ---
+
+
+def unsure(resolution: Resolution) -> list[str]:
+    return [one.image.tag for one in resolution.candidates if "tensorflow" in {why.rule for why in one.reasons}]
+
+
+A100 = named("535.104.05", "A100")
+
+
+@pytest.mark.parametrize("tf", ["2.4.0", "==2.4.0", "2.4.*", "2.4", "~=2.4.0", ">=2.4,<2.5", "!=2.4.1,==2.4.*"])
+def test_patch_that_a_row_names_is_chosen_before_rows_that_name_none(tf: str) -> None:
+    resolution = ask(A100, tf=tf)
+    any_patch = tf in ("2.4.*", "2.4", "~=2.4.0", ">=2.4,<2.5")
+    assert best(resolution) == ("21.05-tf2-py3" if any_patch else "21.03-tf2-py3")
+    assert unsure(resolution) == ([] if any_patch else ["21.05-tf2-py3", "21.04-tf2-py3", "21.02-tf2-py3"])
+    for one in resolution.candidates:
+        assert (one.verdict is Verdict.UNKNOWN) == (one.image.tag in unsure(resolution))
+
+
+@pytest.mark.parametrize("tf", ["2.4.1", "==2.4.1", ">2.4.0,<2.4.2"])
+def test_patch_that_no_row_names_is_unknown_and_says_how_to_ask_for_any(tf: str) -> None:
+    resolution = ask(A100, tf=tf)
+    assert (resolution.best, resolution.verdict) == (None, Verdict.UNKNOWN)
+    assert tags(resolution.candidates) == ["21.05-tf2-py3", "21.04-tf2-py3", "21.02-tf2-py3"]
+    (why,) = (reason for reason in resolution.candidates[0].reasons if reason.rule == "tensorflow")
+    assert why.verdict is Verdict.UNKNOWN
+    assert f"whether that is {tf} is not known; --tf 2.4 takes any of them" in why.detail
+    # no driver tells which patch it is, but a neighbour runs
+    assert [advice.driver for advice in resolution.advice] == [None]
+    assert ask(named("418.40", "RTX 2080"), tf=tf).verdict is Verdict.WILL_NOT_RUN
+
+
+def test_patch_that_tensorflows_own_image_surely_holds_is_chosen_before_nvidias_that_may_hold_it() -> None:
+    resolution = ask(A100, tf="2.5.3")
+    assert best(resolution) == "2.5.3-gpu"
+    assert unsure(resolution) == ["21.08-tf2-py3", "21.07-tf2-py3"]
+
+
+# --- hosts of one kind ---
+
+
+def renamed(host: Host, *names: str) -> Host:
+    """The same kind of machine elsewhere: its GPUs have other UUIDs and places."""
+    assert not isinstance(host.gpus, Unread)
+    return replace(
+        host,
+        gpus=tuple(
+            replace(host.gpus[number % len(host.gpus)], subject=name, index=10 + number)
+            for number, name in enumerate(names)
+        ),
+    )
+
+
+def test_hosts_of_one_kind_have_the_same_answer_about_their_own_gpus() -> None:
+    mixed = live("535.54.03", (gpu("8.6", index=0), gpu("5.2", index=1)))
+    for names in (("a", "b"), ("c", "d", "e", "f"), ("g", "h")):
+        host = renamed(mixed, *names)
+        resolution = ask(host, tf="1.15")
+        assert resolution.host is host
+        assert resolution.best is not None
+        assert any(resolution.best is one for one in resolution.candidates)
+        for one in resolution.candidates:
+            assert [ruling.gpu for ruling in one.gpus] == list(host.gpus if not isinstance(host.gpus, Unread) else ())
+            ruling = judge(one.image, host, shipped())
+            assert (one.verdict, one.reasons, one.gpus) == (ruling.verdict, ruling.reasons, ruling.gpus)
+
+
+def test_driver_is_shown_as_it_was_written_though_another_spelling_was_asked_before() -> None:
+    for driver in ("455.45.01", "455.45.1", "455.45.01.0"):
+        (candidate,) = ask(live(driver, (gpu(),)), tag="20.12-tf1-py3").candidates
+        assert any(f"driver {driver} is as new as" in reason.detail for reason in candidate.all_reasons)
+
+
+def test_answers_of_one_matrix_are_not_given_for_another() -> None:
+    row = next(image for image in shipped().images if image.tag == "20.12-tf1-py3")
+    site = replace(shipped(), images=(row._replace(bundled_driver=DriverVersion("999")),))
+    for _ in range(2):
+        assert resolve(Request(tag=row.tag), RTX_3090, shipped()).verdict is Verdict.RUNS
+        assert resolve(Request(tag=row.tag), RTX_3090, site).verdict is Verdict.RUNS_WITH_MINOR_VERSION_COMPAT
+
+
+def test_memory_does_not_grow_with_the_number_of_hosts_and_kinds() -> None:
+    def ask_about(kinds: range) -> int:
+        for number in kinds:
+            ask(live(f"535.{number}", (gpu(),)), tag="22.12-tf1-py3")
+        gc.collect()
+        return tracemalloc.get_traced_memory()[0]
+
+    tracemalloc.start()
+    try:
+        early = ask_about(range(1000))
+        late = ask_about(range(1000, 4000))
+    finally:
+        tracemalloc.stop()
+    # 3000 more answers of some 5 kB each would be 15 MB.
+    assert late - early < 200_000
 
 
 # --- no such image ---
@@ -261,9 +369,25 @@ def test_advice_names_the_least_driver_and_the_nearest_tensorflow(
         (advice,) = (one for one in resolution.advice if one.driver is not None)
         assert unlocks in advice.unlocks
         assert advice.unlocks[0] in advice.text
-        assert f"driver {driver} or newer of branch {driver.partition('.')[0]}" in advice.text
-    as_it_is = [one.unlocks for one in resolution.advice if one.driver is None]
+        named = f"driver {driver} or newer of branch" if "." in driver else f"a driver of branch {driver}"
+        assert named in advice.text
+    own = {image.tag for image in shipped().upstream_images}
+    as_it_is = [one.unlocks for one in resolution.advice if one.driver is None and one.unlocks[0] not in own]
     assert as_it_is == ([] if nearest is None else [(nearest,)])
+
+
+def test_tensorflows_own_image_is_named_too_where_it_is_nearer_than_nvidias() -> None:
+    # NVIDIA's left Kepler behind with 18.x, TensorFlow's own are built for 3.7 up to 2.10.
+    k80 = [one for one in ask(named("470.256.02", "Tesla K80"), tf="1.15").advice if one.driver is None]
+    assert [one.unlocks for one in k80] == [("17.10",), ("1.15.5-gpu-py3",)]
+    assert "1.15.5-gpu-py3, TensorFlow's own image, with TensorFlow 1.15.5 runs" in k80[1].text
+    for one in k80:
+        kept = ask(named("470.256.02", "Tesla K80"), tag=one.unlocks[0])
+        assert kept.best is not None
+    t4 = [one.unlocks for one in ask(named("550.54.14", "T4"), tf="2.18").advice if one.driver is None]
+    assert t4 == [("25.02-tf2-py3",)]
+    python = resolve(Request(tf="1.15", python="2.7"), named("470.256.02", "Tesla K80"), shipped())
+    assert "1.15.5-gpu-py3" not in [tag for one in python.advice for tag in one.unlocks]
 
 
 def test_advice_for_latest_looks_beyond_the_newest_tensorflow() -> None:
@@ -281,8 +405,8 @@ def test_image_for_no_driver_in_the_world_gets_no_driver_advice() -> None:
 def test_advice_never_names_a_driver_that_drops_a_gpu_which_todays_driver_lists() -> None:
     row = next(image for image in shipped().images if image.tag == "23.01-tf1-py3")
     kepler = ComputeCapability("3.5")
-    row = replace(row, min_capability=kepler, built_for=(kepler,), forward_compat=())
-    matrix = replace(shipped(), images=(row,))
+    row = row._replace(min_capability=kepler, built_for=(kepler,), forward_compat=())
+    matrix = replace(shipped(), images=(row,), upstream_images=())
     resolution = resolve(Request(tf="1.15"), live("460.91.03", (gpu("3.7"),)), matrix)
     assert resolution.verdict is Verdict.WILL_NOT_RUN
     assert resolution.advice == ()
@@ -331,11 +455,51 @@ def test_jetson_by_name_or_capability_makes_the_host_a_jetson_on_arm(name: str) 
         named("540.3", name, arch="x86_64")
 
 
-@pytest.mark.parametrize("name", ["RTX 3090", "8.6", "A100", "12.1", "9.0"])
-def test_other_gpus_make_no_jetson(name: str) -> None:
+@pytest.mark.parametrize("name", ["RTX 3090", "8.6", "A100", "H200", "9.0", "B200", "10.0", "B300", "10.3"])
+def test_other_gpus_make_no_jetson_and_leave_the_processor_open(name: str) -> None:
     host = named("580.65.06", name)
     assert not host.jetson
     assert host.architecture == "x86_64"
+    assert named("580.65.06", name, arch="arm64").architecture == "aarch64"
+
+
+@pytest.mark.parametrize("name", ["GH200", "NVIDIA GH200 480GB", "GB200", "GB300", "GB10", "12.1"])
+def test_gpu_beside_no_other_processor_than_an_arm_one_makes_the_host_aarch64(name: str) -> None:
+    host = named("580.65.06", name)
+    assert (host.architecture, host.jetson) == ("aarch64", False)
+    assert named("580.65.06", name, arch="arm64") == host
+    assert named("580.65.06", "RTX 3090", name).architecture == "aarch64"  # the other card fits either
+    for arch in ("x86_64", "amd64"):
+        with pytest.raises(InputError, match="comes with an aarch64 processor only, not x86_64") as refused:
+            named("580.65.06", "RTX 3090", name, arch=arch)
+        assert "--arch" in refused.value.hint
+
+
+def test_processor_of_the_named_gpu_counts_more_than_that_of_this_machine() -> None:
+    here = live("580.65.06", (gpu("8.6"),))
+    named_gpu = hosts.named_gpu("GH200", shipped())
+    host = hosts.what_if(driver=None, gpus=(named_gpu,), architecture=None, wsl=False, base=here)
+    assert (here.architecture, host.architecture) == ("x86_64", "aarch64")
+
+
+def test_machine_with_a_grace_processor_is_not_thought_of_as_another() -> None:
+    grace = replace(gpu("9.0"), architecture="aarch64")
+    here = live("580.65.06", (grace,), architecture="aarch64")
+    driver = DriverVersion("590.1")
+    same = hosts.what_if(driver=driver, gpus=(), architecture=None, wsl=False, base=here)
+    assert same.architecture == "aarch64"
+    with pytest.raises(InputError, match="comes with an aarch64 processor only"):
+        hosts.what_if(driver=driver, gpus=(), architecture="x86_64", wsl=False, base=here)
+
+
+def test_grace_hopper_gets_an_image_for_arm_and_none_from_before_there_was_one() -> None:
+    host = named("590.1", "GH200")
+    found = resolve(Request(tf="2"), host, shipped())
+    assert found.best is not None
+    assert found.best.image.arm64 == "yes"
+    old = resolve(Request(tag="20.12-tf1-py3"), host, shipped())
+    assert (old.best, old.candidates[0].reasons[0].rule) == (None, "platform")
+    assert resolve(Request(tag="20.12-tf1-py3"), named("590.1", "H200"), shipped()).best is not None
 
 
 @pytest.mark.parametrize(
@@ -393,9 +557,9 @@ def test_odd_rows_of_a_site_matrix_do_not_break_the_order() -> None:
     nothing = Provenance(source=(), checked="", confidence="high", note="")
     row = next(image for image in shipped().images if image.tag == "20.12-tf1-py3")
     odd: tuple[ImageRow, ...] = (
-        replace(row, tag="a", release="20", provenance=nothing),
-        replace(row, tag="b", release="20.12.3.4", tensorflow=TfVersion("1.15"), provenance=nothing),
-        replace(row, tag="c", tensorflow=TfVersion("1.15.0-rc0"), python="pypy", provenance=nothing),
+        row._replace(tag="a", release="20", provenance=nothing),
+        row._replace(tag="b", release="20.12.3.4", tensorflow=TfVersion("1.15"), provenance=nothing),
+        row._replace(tag="c", tensorflow=TfVersion("1.15.0-rc0"), python="pypy", provenance=nothing),
     )
     matrix = replace(shipped(), images=odd)
     assert tags(resolve(Request(tf="1.15"), RTX_3090, matrix).candidates) == ["b", "c", "a"]

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
-from gpudoctor import rules
+from gpudoctor import requirement, rules
 from gpudoctor.host import Host, HostGpu
 from gpudoctor.matrix import ForwardRow, ImageRow, Provenance
 from gpudoctor.readings import Unread, Why
@@ -98,7 +100,7 @@ def test_deciding_reason_is_the_first_that_came_to_the_verdict() -> None:
 def test_platform_wants_the_processor_and_keeps_jetson_apart(
     tag: str, arm64: str, architecture: str, jetson: bool, verdict: Verdict
 ) -> None:
-    row = replace(image(tag), arm64=arm64)
+    row = image(tag)._replace(arm64=arm64)
     host = live("535.104.05", (gpu(),), architecture=architecture, jetson=jetson)
     ruling = rules.platform(row, host, shipped())
     assert ruling.verdict is verdict
@@ -155,9 +157,43 @@ def test_gpu_that_the_driver_lists_is_known_to_it_whatever_a_table_says() -> Non
     assert rules.driver_knows_gpu(first_gpu(host), host, shipped()).verdict is RUNS
 
 
-def test_numbers_of_windows_drivers_are_not_held_against_linux_branches() -> None:
-    host = named("452.39", "RTX 3090", wsl=True)
-    assert rules.driver_knows_gpu(first_gpu(host), host, shipped()).verdict is RUNS
+@pytest.mark.parametrize(
+    ("name", "driver", "verdict", "said"),
+    [
+        # the driver of Windows that the first toolkit for the generation came with
+        ("RTX 3090", "456.37", REFUSED, "of Windows does not know GeForce RTX 3090: Ampere came with 456.38"),
+        ("RTX 3090", "456.38", RUNS, ""),
+        ("RTX 4090", "520.05", REFUSED, "Ada came with 520.06"),
+        ("RTX 4090", "520.06", RUNS, ""),
+        ("RTX 5090", "570.64", REFUSED, "Blackwell came with 570.65"),
+        ("RTX 5090", "570.65", RUNS, ""),
+        # 582 of Windows is still of branch 580, and 475 of branch 470
+        ("GTX 1080", "582.28", RUNS, ""),
+        ("GTX 1080", "590", REFUSED, "of Windows no longer drives GeForce GTX 1080: branch 580 was the last"),
+        ("RTX 2080", "999.99", RUNS, ""),
+        ("GTX 680", "475.14", UNSUPPORTED, "supports WSL from Pascal"),
+        ("GTX 680", "496.13", REFUSED, "branch 470 was the last"),
+        # below Pascal nothing is promised
+        ("GTX 980", "528.49", UNSUPPORTED, "NVIDIA supports WSL from Pascal (6.0) on"),
+        ("GTX 1060", "452.39", RUNS, ""),
+        ("RTX 2070", "385.54", RUNS, ""),
+    ],
+)
+def test_driver_of_windows_knows_the_gpus_of_its_toolkits(name: str, driver: str, verdict: Verdict, said: str) -> None:
+    host = named(driver, name, wsl=True)
+    ruling = rules.driver_knows_gpu(first_gpu(host), host, shipped())
+    assert ruling.verdict is verdict
+    assert [said in reason.detail for reason in ruling.reasons] == ([True] if said else [])
+
+
+def test_gpu_that_a_driver_of_windows_lists_is_known_to_it_and_maxwell_is_unsupported_all_the_same() -> None:
+    for capability, driver, verdict in (
+        ("6.1", "591.44", RUNS),
+        ("8.6", "452.39", RUNS),
+        ("5.2", "591.44", UNSUPPORTED),
+    ):
+        host = live(driver, (gpu(capability),), wsl=True, cuda="13.1")
+        assert rules.driver_knows_gpu(first_gpu(host), host, shipped()).verdict is verdict
 
 
 # --- rule 3: the GPU against the image ---
@@ -209,7 +245,7 @@ def test_gpu_range_begins_where_the_release_notes_say(tag: str, capability: str,
     ],
 )
 def test_floor_that_the_row_does_not_name_is_that_of_its_period(release: str, floor: str, below: str) -> None:
-    row = replace(image("20.12-tf1-py3"), release=release, min_capability=None, built_for=capabilities("12.0"))
+    row = image("20.12-tf1-py3")._replace(release=release, min_capability=None, built_for=capabilities("12.0"))
     assert rules.gpu_range(row, gpu(floor), shipped()).verdict is RUNS
     refused = only(rules.gpu_range(row, gpu(below), shipped()))
     assert refused.verdict is REFUSED
@@ -217,7 +253,7 @@ def test_floor_that_the_row_does_not_name_is_that_of_its_period(release: str, fl
 
 
 def test_derived_floor_says_that_it_is_derived() -> None:
-    row = replace(image("22.10-tf1-py3"), min_capability=None)
+    row = image("22.10-tf1-py3")._replace(min_capability=None)
     reason = only(rules.gpu_range(row, gpu("3.7"), shipped()))
     assert "(derived: 18.12 to 24.12 all say so)" in reason.detail
 
@@ -267,22 +303,22 @@ def test_gpu_code_is_native_on_its_own_major_and_ptx_where_that_works(
 
 
 def test_ptx_of_a_newer_capability_is_of_no_use() -> None:
-    row = replace(image("22.08-tf1-py3"), built_for=capabilities("8.0"), ptx=capabilities("9.0"))
+    row = image("22.08-tf1-py3")._replace(built_for=capabilities("8.0"), ptx=capabilities("9.0"))
     reason = only(rules.gpu_code(row, gpu("7.5"), shipped()))
     assert reason.verdict is REFUSED
     assert "neither native code nor PTX" in reason.detail
-    below = replace(row, ptx=capabilities("7.0", "9.0"))
+    below = row._replace(ptx=capabilities("7.0", "9.0"))
     assert "PTX of 7.0" in only(rules.gpu_code(below, gpu("7.5"), shipped())).detail
 
 
 def test_native_code_for_a_newer_minor_is_of_no_use() -> None:
-    row = replace(image("22.08-tf1-py3"), built_for=capabilities("7.5", "8.6"), ptx=capabilities("7.5"))
+    row = image("22.08-tf1-py3")._replace(built_for=capabilities("7.5", "8.6"), ptx=capabilities("7.5"))
     assert only(rules.gpu_code(row, gpu("8.6"), shipped())).verdict is RUNS
     assert only(rules.gpu_code(row, gpu("8.0"), shipped())).verdict is JIT
 
 
 def test_image_that_holds_no_ptx_at_all_cannot_be_compiled() -> None:
-    row = replace(image("22.08-tf1-py3"), ptx=())
+    row = image("22.08-tf1-py3")._replace(ptx=())
     assert only(rules.gpu_code(row, gpu("9.0"), shipped())).verdict is REFUSED
 
 
@@ -295,10 +331,10 @@ def test_native_code_is_the_newest_that_fits() -> None:
 
 def test_image_without_neighbours_holds_what_its_cuda_makes_code_for() -> None:
     row = image("20.12-tf1-py3")
-    alone = replace(shipped(), images=(replace(row, built_for=None),))
+    alone = replace(shipped(), images=(row._replace(built_for=None),))
     assert only(rules.gpu_code(alone.images[0], gpu("8.6"), alone)).verdict is RUNS
     assert only(rules.gpu_code(alone.images[0], gpu("9.0"), alone)).verdict is JIT
-    older = replace(alone.images[0], cuda=CudaVersion("11.0.3"))
+    older = alone.images[0]._replace(cuda=CudaVersion("11.0.3"))
     assert only(rules.gpu_code(older, gpu("8.6"), replace(alone, images=(older,)))).verdict is UNSUPPORTED
 
 
@@ -309,12 +345,12 @@ def test_capability_that_the_table_does_not_hold_is_newer_than_every_cuda_in_it(
 
 
 def test_code_is_unknown_where_neither_image_nor_table_says_what_it_is() -> None:
-    row = replace(image("20.12-tf1-py3"), built_for=None)
-    toolkits = tuple(replace(toolkit, max_native_capability=None) for toolkit in shipped().cuda)
+    row = image("20.12-tf1-py3")._replace(built_for=None)
+    toolkits = tuple(toolkit._replace(max_native_capability=None) for toolkit in shipped().cuda)
     without_ptx = replace(shipped(), images=(row,), cuda=toolkits)
     assert only(rules.gpu_code(row, gpu("9.0"), without_ptx)).verdict is UNKNOWN
     assert only(rules.gpu_code(row, gpu("8.6"), without_ptx)).verdict is RUNS
-    generations = tuple(replace(generation, first_cuda=None) for generation in shipped().generations)
+    generations = tuple(generation._replace(first_cuda=None) for generation in shipped().generations)
     without_first = replace(shipped(), images=(row,), generations=generations)
     assert only(rules.gpu_code(row, gpu("8.6"), without_first)).verdict is UNKNOWN
     assert only(rules.gpu_code(row, gpu("13.0"), without_first)).verdict is REFUSED
@@ -450,10 +486,8 @@ def test_no_forward_compatibility_on_wsl() -> None:
 
 def test_number_in_the_table_by_cuda_counts_too() -> None:
     nothing = Provenance(source=(), checked="", confidence="high", note="")
-    row = ForwardRow(
-        cuda=CudaVersion("12.2"), branches=drivers("600.5"), refused=(), disputed=(), provenance=replace(nothing)
-    )
-    matrix = replace(shipped(), forward=(row,), images=(replace(image("23.10-tf2-py3"), forward_compat=None),))
+    row = ForwardRow(cuda=CudaVersion("12.2"), branches=drivers("600.5"), refused=(), disputed=(), provenance=nothing)
+    matrix = replace(shipped(), forward=(row,), images=(image("23.10-tf2-py3")._replace(forward_compat=None),))
     for driver, verdict in (("600.5", FORWARD), ("600.4", UNKNOWN)):
         ruling = rules.forward_compat(matrix.images[0], T4, live(driver, (T4,)), matrix)
         assert ruling.verdict is verdict
@@ -483,7 +517,7 @@ def test_minor_version_compatibility_begins_at_the_floor_of_its_cuda_major(
 
 
 def test_floor_of_cuda_13_is_the_driver_of_13_0() -> None:
-    row = replace(image("25.02-tf2-py3"), cuda=CudaVersion("13.1.0"), bundled_driver=None)
+    row = image("25.02-tf2-py3")._replace(cuda=CudaVersion("13.1.0"), bundled_driver=None)
     for driver, verdict in (("580.65.06", MINOR), ("580.65.05", REFUSED)):
         ruling = rules.minor_version_compat(row, live(driver, (gpu(),)), shipped(), needs_jit=False)
         assert ruling.verdict is verdict
@@ -504,7 +538,7 @@ def test_windows_has_floors_of_its_own(tag: str, driver: str, verdict: Verdict) 
 
 
 def test_windows_floor_that_nobody_names_is_unknown() -> None:
-    row = replace(image("25.02-tf2-py3"), cuda=CudaVersion("13.1.0"), bundled_driver=None)
+    row = image("25.02-tf2-py3")._replace(cuda=CudaVersion("13.1.0"), bundled_driver=None)
     host = named("581.15", "RTX 4090", wsl=True)
     assert only(rules.minor_version_compat(row, host, shipped(), needs_jit=False)).verdict is UNKNOWN
 
@@ -516,6 +550,28 @@ def test_live_wsl_host_wants_the_same_cuda_major(cuda: str, verdict: Verdict) ->
     assert only(ruling).verdict is verdict
 
 
+@pytest.mark.parametrize(("cuda", "verdict"), [("10.2", REFUSED), ("14.0", UNKNOWN), ("99.0", UNKNOWN)])
+def test_minor_version_compatibility_of_a_cuda_that_came_after_the_table_is_not_denied(
+    cuda: str, verdict: Verdict
+) -> None:
+    row = image("25.02-tf2-py3")._replace(cuda=CudaVersion(cuda), bundled_driver=DriverVersion("700.10"))
+    host = live("690.10", (gpu(),))
+    assert only(rules.minor_version_compat(row, host, shipped(), needs_jit=False)).verdict is verdict
+    assert judge(row, host, shipped()).verdict is verdict
+
+
+def test_reasons_are_explained_by_name() -> None:
+    """Every rule that gives a reason is named where Reason.rule is described."""
+    told = (Path(rules.__file__).parent / "verdicts.py").read_text(encoding="utf-8").partition("class Ruling")[0]
+    said = "".join((Path(rules.__file__).parent / f"{name}.py").read_text(encoding="utf-8") for name in _ASKING)
+    named = set(re.findall(r'(?:Ruling\.of\([^")]*|rule=)"([a-z_]+)"', said)) | {requirement.RULE}
+    assert len(named) == 13
+    assert {name for name in named if not re.search(rf"\b{name}\b", told)} == set()
+
+
+_ASKING = ("rules", "resolve", "image", "requirement")
+
+
 def test_minor_version_compatibility_refuses_what_has_to_be_compiled() -> None:
     row, card = image("22.08-tf1-py3"), gpu("9.0")
     ruling = rules.minor_version_compat(row, live("470.82.01", (card,)), shipped(), needs_jit=True)
@@ -525,6 +581,33 @@ def test_minor_version_compatibility_refuses_what_has_to_be_compiled() -> None:
     assert judge_gpu(row, gpu("8.6"), live("470.82.01", (gpu("8.6"),)), shipped()).verdict is MINOR
     assert judge_gpu(row, card, live("470.82.01", (card,)), shipped()).verdict is REFUSED
     assert judge_gpu(row, card, live("515.65.01", (card,)), shipped()).verdict is JIT
+
+
+@pytest.mark.parametrize(
+    ("tag", "name", "driver", "verdict"),
+    [
+        # 2.17 holds PTX 8.3 for the element-wise kernels on 9.0, as new as its CUDA 12.3
+        ("2.17.0-gpu", "9.0", "530.30.02", REFUSED),
+        ("2.17.0-gpu", "9.0", "545.23.06", RUNS),
+        ("2.17.0-gpu", "9.0", "544.99", REFUSED),
+        # a data-centre board may use the libcuda of 12.3, on the branches that it takes: of 530 nobody knows
+        ("2.17.0-gpu", "H100", "535.104.05", FORWARD),
+        ("2.17.0-gpu", "H100", "530.30.02", UNKNOWN),
+        ("2.17.0-gpu", "H100", "520.61.05", REFUSED),
+        # other GPUs have native code for them, and the PTX of 2.16 is no newer than CUDA 12.0
+        ("2.17.0-gpu", "L4", "530.30.02", MINOR),
+        ("2.17.0-gpu", "RTX 3090", "530.30.02", MINOR),
+        ("2.16.2-gpu", "H100", "530.30.02", MINOR),
+        ("2.14.0-gpu", "RTX 3090", "470.82.01", MINOR),
+    ],
+)
+def test_kernels_that_are_ptx_alone_want_a_driver_as_new_as_their_cuda(
+    tag: str, name: str, driver: str, verdict: Verdict
+) -> None:
+    ruling = judge(image(tag), named(driver, name), shipped())
+    assert ruling.verdict is verdict
+    refused = [one.detail for one in ruling.gpus[0].reasons if one.rule == "minor_version_compat"]
+    assert any("error 222" in detail for detail in refused) == (verdict in (REFUSED, UNKNOWN) and driver > "525")
 
 
 def test_forward_compatibility_compiles_because_it_brings_the_newer_libcuda() -> None:
@@ -554,7 +637,7 @@ def test_roads_of_the_driver_are_tried_in_order_and_the_first_that_works_ends_th
 
 def test_rule_that_decides_does_so_though_another_cell_is_unknown() -> None:
     # below the floor, though nobody knows what CUDA it holds
-    row = replace(image("24.12-tf2-py3"), cuda=None, built_for=None, bundled_driver=None, forward_compat=None)
+    row = image("24.12-tf2-py3")._replace(cuda=None, built_for=None, bundled_driver=None, forward_compat=None)
     assert judge(row, live("560.35.05", (gpu("3.5"),)), shipped()).verdict is REFUSED
     # no code, though nobody knows the floor, nor anything of its neighbours
     alone = replace(shipped(), images=(image("17.09"),))

@@ -21,6 +21,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gpudoctor import host as hosts
 from gpudoctor import matrix as matrices
 from gpudoctor import site_matrix
 from gpudoctor.cli import options
@@ -80,6 +81,20 @@ def test_cells_that_a_site_names_replace_and_the_others_stay(tmp_path: Path) -> 
     assert new.built_for == (ComputeCapability("8.6"),)
     assert (new.tensorflow, new.cuda, new.python) == (old.tensorflow, old.cuda, old.python)
     assert len(merged(path).images) == len(shipped().images)
+
+
+def test_site_says_which_processor_a_gpu_comes_with(tmp_path: Path) -> None:
+    def architecture(name: str, *paths: Path) -> str:
+        matrix = merged(*paths) if paths else shipped()
+        gpu = hosts.named_gpu(name, matrix)
+        driver = DriverVersion("590.1")
+        return hosts.what_if(driver=driver, gpus=(gpu,), architecture=None, wsl=False, base=None).architecture
+
+    cells = 'compute_capability: "9.0", data_center: "yes", brand: "Board", architecture: "aarch64"'
+    added = site(tmp_path, f'gpus:\n  - {{name: "Board 9000", {cells}}}\n')
+    taken = site(tmp_path, 'gpus:\n  - {name: "GH200", unset: [architecture]}\n', "taken.yaml")
+    assert (architecture("Board 9000", added), architecture("GH200", added)) == ("aarch64", "aarch64")
+    assert (architecture("GH200"), architecture("GH200", taken)) == ("aarch64", "x86_64")
 
 
 def test_only_the_row_that_a_site_names_changes(tmp_path: Path) -> None:
@@ -559,7 +574,7 @@ def test_all_files_are_merged_each_for_its_own_rows(user: User) -> None:
     ended = user.runs("matrix", "list", "--tf", "1.15", "--matrix", str(option), GPUDOCTOR_MATRIX=str(variable))
     assert ended.out.splitlines()[0].split()[-1] == "SITE"
     cells = {line.split()[0]: line.split() for line in ended.out.splitlines()}
-    assert {tag: line[-1] for tag, line in cells.items() if len(line) == 7 and tag != "TAG"} == {
+    assert {tag: line[-1] for tag, line in cells.items() if len(line) == 8 and tag != "TAG"} == {
         TAG: str(config),
         "22.11-tf1-py3": str(variable),
         "22.10-tf1-py3": str(option),
@@ -681,9 +696,10 @@ def test_list_and_show_mark_what_a_site_has_a_hand_in(user: User) -> None:
         'images:\n  - {tag: "25.99-ours", release: "25.99", tensorflow: "1.15.9", cuda: "11.8.0"}\n',
     )
     listed = user.runs("matrix", "list", "--tf", "1.15", "--matrix", str(path)).out.splitlines()
-    assert listed[1].split() == ["25.99-ours", "1.15.9", "11.8.0", "520.61.05", "?", "high", str(path)]
+    assert listed[1].split() == ["25.99-ours", "1.15.9", "11.8.0", "520.61.05", "?", "high", "ngc", str(path)]
     (line,) = (line for line in listed if line.startswith("20.12-tf1-py3 "))
-    assert line.split() == ["20.12-tf1-py3", "1.15.4", "11.1.1", "455.40", "3.8", "medium", "driver:", str(path)]
+    assert line.split()[:7] == ["20.12-tf1-py3", "1.15.4", "11.1.1", "455.40", "3.8", "medium", "ngc"]
+    assert line.split()[7:] == ["driver:", str(path)]
     shown = user.runs("matrix", "show", "20.12-tf1-py3", "--matrix", str(path)).out.splitlines()
     assert [one.split(maxsplit=1) for one in shown if "site" in one] == [["min_driver_site", str(path)]]
     shown = user.runs("matrix", "show", "25.99-ours", "--matrix", str(path)).out.splitlines()

@@ -15,7 +15,16 @@ from gpudoctor import host as hosts
 from gpudoctor.host import Host, HostGpu
 from gpudoctor.matrix import ImageRow
 from gpudoctor.readings import Unread
-from gpudoctor.rules import bundled_driver, driver_knows_gpu, driver_route, gpu_code, gpu_range, judge, platform
+from gpudoctor.rules import (
+    bundled_driver,
+    driver_knows_gpu,
+    driver_route,
+    gpu_code,
+    gpu_range,
+    has_kernels_as_ptx_alone,
+    judge,
+    platform,
+)
 from gpudoctor.verdicts import Reason, Ruling, Verdict, deciding, worst
 from gpudoctor.versions import DriverVersion
 from tests.hosts import shipped
@@ -26,7 +35,8 @@ MATRIX = shipped()
 
 def kind(gpu: HostGpu) -> tuple[object, ...]:
     """What the rules know of a GPU."""
-    return (gpu.compute_capability, gpu.data_center, gpu.product_first_branch, gpu.jetson, gpu.bare_capability)
+    machine = (gpu.jetson, gpu.architecture)
+    return (gpu.compute_capability, gpu.data_center, gpu.product_first_branch, *machine, gpu.bare_capability)
 
 
 def answered(ruling: Ruling, *about: object) -> None:
@@ -43,11 +53,12 @@ def by_branch() -> list[list[DriverVersion]]:
     return [list(drivers) for _, drivers in groupby(boundaries(), key=lambda driver: driver.branch)]
 
 
-def test_every_class_of_gpu_has_an_answer_at_every_driver_and_keeps_it_within_a_branch() -> None:
+@pytest.mark.parametrize("wsl", [False, True])
+def test_every_class_of_gpu_has_an_answer_at_every_driver_and_keeps_it_within_a_branch(wsl: bool) -> None:
     asked = 0
     for gpu in classes():
         for branch in by_branch():
-            rulings = [driver_knows_gpu(gpu, host_of(driver, (gpu,)), MATRIX) for driver in branch]
+            rulings = [driver_knows_gpu(gpu, host_of(driver, (gpu,), wsl=wsl), MATRIX) for driver in branch]
             for ruling in rulings:
                 answered(ruling, gpu.label, branch)
             assert [one.verdict.rank for one in rulings] == sorted((one.verdict.rank for one in rulings), reverse=True)
@@ -130,7 +141,8 @@ def judged_by_its_parts(image: ImageRow, gpu: HostGpu, driver: DriverVersion) ->
         return ruling.verdict
     code = gpu_code(image, gpu, MATRIX).verdict
     in_range = gpu_range(image, gpu, MATRIX).verdict
-    needs_jit = code is Verdict.RUNS_WITH_PTX_JIT and in_range is not Verdict.WILL_NOT_RUN
+    compiles = code is Verdict.RUNS_WITH_PTX_JIT or has_kernels_as_ptx_alone(image, gpu)
+    needs_jit = compiles and in_range is not Verdict.WILL_NOT_RUN
     parts = (
         platform(image, host, MATRIX).verdict,
         driver_knows_gpu(gpu, host, MATRIX).verdict,

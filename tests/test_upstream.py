@@ -49,7 +49,7 @@ def test_images_that_are_broken_as_shipped_are_not_chosen_and_say_what_mends_the
 
 def test_on_the_cpu_a_broken_image_is_as_good_as_any(matrix: Matrix) -> None:
     host = named("580.95.05", "NVIDIA A100-SXM4-40GB")
-    resolution = resolve(Request(tf="2.20", cpu_only=True), host, matrix)
+    resolution = resolve(Request(tf="2.20", gpus="none"), host, matrix)
     assert resolution.best is not None
     assert resolution.best.image.tag == "2.20.0-gpu"
 

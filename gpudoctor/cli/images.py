@@ -11,11 +11,12 @@ from typing import Any
 
 from gpudoctor.errors import InputError
 from gpudoctor.host import Host
-from gpudoctor.image import CUDA_VERSION, NO_RELEASE, ImageFacts, resolve_image, to_row
-from gpudoctor.matrix import Matrix
+from gpudoctor.image import CUDA_VERSION, ImageFacts, resolve_image, to_row
+from gpudoctor.matrix import NO_RELEASE, Matrix
 from gpudoctor.probe.world import World
 from gpudoctor.readings import Unread
 from gpudoctor.reference import Reference, parse
+from gpudoctor.render.paint import printable
 from gpudoctor.resolve import REGISTRY, Request, Resolution
 from gpudoctor.sizes import bytes_in_words
 from gpudoctor.verdicts import Verdict
@@ -145,12 +146,13 @@ def to_json(resolution: dict[str, Any], facts: ImageFacts | None) -> dict[str, A
 
 def to_text(facts: ImageFacts) -> str:
     """What the image says of itself, in two lines."""
-    return "\n".join(f"  {line}" for line in _lines(facts))
+    return "\n".join(f"  {printable(line)}" for line in _lines(facts))
 
 
 def _lines(facts: ImageFacts) -> Iterator[str]:
     weight = "" if facts.packed_bytes is None else f"{bytes_in_words(facts.packed_bytes)} packed, "
+    layers = f"{facts.layers} layer{'' if facts.layers == 1 else 's'}"
     made = f", made {facts.created[:10]}" if facts.created else ""
-    yield f"image: {weight}{facts.layers} layers, {', '.join(facts.platforms[:8]) or 'platform unknown'}{made}"
+    yield f"image: {weight}{layers}, {', '.join(facts.platforms[:8]) or 'platform unknown'}{made}"
     read = f" ({bytes_in_words(facts.bytes_read)} read)" if facts.bytes_read else ""
     yield f"{facts.digest or 'no digest'} by {facts.source}{read}"

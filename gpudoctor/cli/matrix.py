@@ -12,9 +12,9 @@ from gpudoctor import matrix as matrices
 from gpudoctor.cli import options
 from gpudoctor.document import encode
 from gpudoctor.errors import GpudoctorError, InputError
-from gpudoctor.host import ARCHITECTURES
-from gpudoctor.matrix import ImageRow, Matrix, fault_line, site_of
+from gpudoctor.matrix import ARCHITECTURES, ImageRow, Matrix, fault_line, site_of
 from gpudoctor.render import to_json
+from gpudoctor.render.paint import printable
 from gpudoctor.resolve import LATEST, tf_matcher
 from gpudoctor.rules import bundled_driver
 
@@ -29,14 +29,17 @@ def command() -> None:
 @options.matrix_option
 @options.format_option
 def list_(tf: str, matrix_path: Path | None, format_: str) -> int:
-    """One line per image: tag, TensorFlow, CUDA, driver of that CUDA, Python, confidence.
+    """One line per image: tag, TensorFlow, CUDA, driver of that CUDA, Python, confidence, catalogue.
 
-    Where site files had a hand in it, the last column says which.
+    NVIDIA's images (ngc) stand first, then TensorFlow's own (upstream). Where site files had a hand in it, the last
+    column says which.
     """
     matrix = options.load_matrix(matrix_path)
     matches = tf_matcher(tf)
-    # The rows that a site adds stand last in the matrix.
-    newest_first = sorted(matrix.images, key=lambda image: image.release_key, reverse=True)
+    newest_first: list[ImageRow] = []
+    for catalogue in (matrix.images, matrix.upstream_images):
+        # The rows that a site adds stand last in the matrix.
+        newest_first += sorted(catalogue, key=lambda image: image.release_key, reverse=True)
     images = [
         image for image in newest_first if tf == LATEST or (image.tensorflow is not None and matches(image.tensorflow))
     ]
@@ -45,13 +48,14 @@ def list_(tf: str, matrix_path: Path | None, format_: str) -> int:
         head = {"schema": to_json.MATRIX_SCHEMA, "version": gpudoctor.__version__}
         click.echo(to_json.dumps({**head, "images": rows}))
         return exit_codes.WELL
-    head_line = ("TAG", "TENSORFLOW", "CUDA", "DRIVER", "PYTHON", "CONFIDENCE", "SITE")
+    head_line = ("TAG", "TENSORFLOW", "CUDA", "DRIVER", "PYTHON", "CONFIDENCE", "CATALOGUE", "SITE")
     table = [head_line, *(_cells(image, matrix) for image in images)]
     if not any(row[-1] for row in table[1:]):
         table = [row[:-1] for row in table]
     widths = [max(map(len, column)) for column in zip(*table, strict=True)]
     for row in table:
-        click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+        line = "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        click.echo(printable(line.rstrip()))
     return exit_codes.WELL
 
 
@@ -59,7 +63,12 @@ def _cells(image: ImageRow, matrix: Matrix) -> tuple[str, ...]:
     driver = bundled_driver(image, matrix)
     cells = (image.tensorflow, image.cuda, driver, image.python)
     shown = ("?" if cell is None else str(cell) for cell in cells)
-    return (image.tag, *shown, image.provenance.confidence, "; ".join(_hands(image, matrix)))
+    catalogue = f"{_catalogue(image)}, broken as shipped" if image.broken is not None else _catalogue(image)
+    return (image.tag, *shown, image.provenance.confidence, catalogue, "; ".join(_hands(image, matrix)))
+
+
+def _catalogue(image: ImageRow) -> str:
+    return "upstream" if image.upstream else "ngc"
 
 
 def _driver_site(image: ImageRow, matrix: Matrix) -> str | None:
@@ -86,6 +95,7 @@ def _row(image: ImageRow, matrix: Matrix) -> dict[str, object]:
         **provenance,
         "min_driver": None if driver is None else str(driver),
         "sources": links,
+        "catalogue": _catalogue(image),
         "site": site_of(image.provenance),
         "min_driver_site": _driver_site(image, matrix),
     }
@@ -145,12 +155,7 @@ def _draw(
     text = to_html.picture(
         matrix, gpus, images=images, architecture=None if arch is None else architecture_name(arch), wsl=wsl
     )
-    try:
-        path.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise InputError(
-            f"--html {path}: cannot be written: {error.strerror}", "name a file in a folder of yours"
-        ) from None
+    options.write_atomically(path, text, option="--html")
     click.echo(f"{path}: open it in a browser", err=True)
     return exit_codes.WELL
 
@@ -172,7 +177,7 @@ def _show(tag: str, matrix: Matrix, format_: str) -> int:
         shown = ", ".join(map(str, value)) if isinstance(value, (list, tuple)) else value
         if name == "source" or (value is None and name in ("site", "min_driver_site")):
             continue
-        click.echo(f"{name:22} {'unknown' if shown is None else shown or 'none'}")
+        click.echo(printable(f"{name:22} {'unknown' if shown is None else shown or 'none'}"))
     return exit_codes.WELL
 
 

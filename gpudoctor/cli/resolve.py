@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -11,11 +10,13 @@ from gpudoctor import exit_codes
 from gpudoctor.cli import options
 from gpudoctor.errors import InputError
 from gpudoctor.readings import Unread
-from gpudoctor.render import resolution_to_text, to_json
+from gpudoctor.render import resolution_to_text
 from gpudoctor.resolve import REGISTRY, Request, Resolution, resolve
 from gpudoctor.verdicts import Verdict
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from gpudoctor.host import Host
     from gpudoctor.matrix import Matrix
     from gpudoctor.reference import Reference
@@ -49,7 +50,8 @@ def request_from(
         raise InputError(f"--registry {registry!r}: expected HOST[:PORT]/PREFIX", "as in nvcr.io/nvidia")
     if not named:
         tf = "latest"
-    return Request(tf=tf, tag=tag, image=image, python=python, cpu_only=gpus == "none", registry=registry.rstrip("/"))
+    gpus = None if gpus is None else "".join(gpus.split())  # docker takes no blanks there
+    return Request(tf=tf, tag=tag, image=image, python=python, gpus=gpus, registry=registry.rstrip("/"))
 
 
 def exit_code(resolution: Resolution) -> int:
@@ -69,6 +71,7 @@ def exit_code(resolution: Resolution) -> int:
 @options.source_options
 @options.what_if_options
 @options.matrix_option
+@options.schema_option("resolve")
 @options.format_option
 @options.colour_option
 def command(
@@ -79,7 +82,7 @@ def command(
     gpus: str | None,
     registry: str,
     facts_path: str | None,
-    host_root: Path,
+    host_root: Path | None,
     timeout_seconds: float,
     driver: str | None,
     gpus_named: tuple[str, ...],
@@ -102,11 +105,13 @@ def command(
     if reference is not None:
         # The engine of this machine is asked for this machine only.
         what_if = options.is_what_if(driver, gpus_named, arch, wsl=wsl)
-        here = not what_if and facts_path is None and host_root == Path("/")
+        here = not what_if and facts_path is None and str(host_root or "/") == "/"
         show = (format_, options.painter(no_color=no_color))
         return _image(reference, request, host, matrix, timeout_seconds, here=here, show=show)
     resolution = resolve(request, host, matrix)
     if format_ == "json":
+        from gpudoctor.render import to_json
+
         click.echo(to_json.dumps(to_json.resolution(resolution, matrix)))
     else:
         click.echo(resolution_to_text.resolution(resolution, paint=options.painter(no_color=no_color)))
@@ -132,6 +137,7 @@ def _image(
     """`--image`: any image, from the engine of this machine or from its registry."""
     from gpudoctor.cli import images
     from gpudoctor.launch import InterruptedBySignal
+    from gpudoctor.render import to_json
 
     try:
         resolution, facts = images.resolve(

@@ -201,6 +201,9 @@ def _named(matrix: Matrix, images: Iterable[ImageRow], *, windows: bool) -> froz
     if windows:
         named.update(row.bundled_driver_windows for row in matrix.cuda)
         named.update(row.min_driver_windows for row in matrix.minor_version)
+        # Where a toolkit brings no driver of Windows, its branch is as old as that of Linux.
+        branches = (row.bundled_driver.branch for row in matrix.cuda if row.bundled_driver_windows is None)
+        named.update(DriverVersion(str(branch)) for branch in branches)
     else:
         named.update(row.bundled_driver for row in matrix.cuda)
         named.update(row.min_driver for row in matrix.minor_version)

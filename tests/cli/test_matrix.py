@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
 from pathlib import Path
 
 import pytest
 
 from gpudoctor import matrix as matrices
-from tests.cli import assert_one_line, gpudoctor
+from tests.cli import PROGRAM, assert_one_line, gpudoctor
 from tests.hosts import shipped
 from tests.test_matrix import SMALL
+
+# NVIDIA's as the matrix has them, then TensorFlow's own.
+EVERY_TAG = [image.tag for image in (*shipped().images, *shipped().upstream_images)]
 
 
 def write(folder: Path, text: str | bytes) -> str:
@@ -26,19 +31,22 @@ def test_list_has_a_line_for_every_image_newest_first() -> None:
     ended = gpudoctor("matrix", "list")
     assert (ended.code, ended.err) == (0, "")
     head, *lines = ended.out.splitlines()
-    assert head.split() == ["TAG", "TENSORFLOW", "CUDA", "DRIVER", "PYTHON", "CONFIDENCE"]
-    assert [line.split()[0] for line in lines] == [image.tag for image in shipped().images]
+    assert head.split() == ["TAG", "TENSORFLOW", "CUDA", "DRIVER", "PYTHON", "CONFIDENCE", "CATALOGUE"]
+    assert [line.split()[0] for line in lines] == EVERY_TAG
     cells = [" ".join(line.split()) for line in lines]
-    assert "20.12-tf1-py3 1.15.4 11.1.1 455.32 3.8 medium" in cells
-    assert "16.12 ? ? ? ? low" in cells
+    assert "20.12-tf1-py3 1.15.4 11.1.1 455.32 3.8 medium ngc" in cells
+    assert "16.12 ? ? ? ? low ngc" in cells
+    assert "2.17.0-gpu 2.17.0 12.3.0 545.23.06 3.11 high upstream" in cells
+    assert "2.19.0-gpu 2.19.0 12.3.0 545.23.06 3.11 high upstream, broken as shipped" in cells
 
 
 @pytest.mark.parametrize(
     ("spec", "first", "last"),
     [
-        ("1.15", "23.03-tf1-py3", "19.11-tf1-py2"),
-        ("2.17", "25.02-tf2-py3", "24.12-tf2-py3"),
-        (">=2.10,<2.12", "23.03-tf2-py3", "22.10-tf2-py3"),
+        ("1.15", "23.03-tf1-py3", "1.15.5-gpu-py3"),
+        ("2.17", "25.02-tf2-py3", "2.17.0-gpu"),
+        (">=2.10,<2.12", "23.03-tf2-py3", "2.10.1-gpu"),
+        ("2.21", "2.21.0-gpu", "2.21.0-gpu"),
     ],
 )
 def test_list_narrows_by_tensorflow(spec: str, first: str, last: str) -> None:
@@ -55,7 +63,9 @@ def test_list_as_json_has_every_cell_and_null_for_unknown() -> None:
     document = json.loads(gpudoctor("matrix", "list", "--format", "json").out)
     assert document["schema"] == "gpudoctor.matrix-list/1"
     rows = {row["tag"]: row for row in document["images"]}
-    assert len(rows) == len(shipped().images)
+    assert list(rows) == EVERY_TAG
+    assert {row["catalogue"] for row in rows.values() if row["upstream"]} == {"upstream"}
+    assert {row["catalogue"] for row in rows.values() if not row["upstream"]} == {"ngc"}
     assert rows["20.12-tf1-py3"]["tensorflow"] == "1.15.4"
     assert rows["20.12-tf1-py3"]["min_driver"] == "455.32"
     assert rows["20.12-tf1-py3"]["forward_compat"] == ["418", "440.30", "450"]
@@ -68,7 +78,7 @@ def test_list_with_a_whole_matrix_over_the_shipped_one_keeps_every_tag_and_marks
     path = write(tmp_path, SMALL.replace('tensorflow: "1.15.4"', 'tensorflow: "1.15.3"'))
     head, *lines = gpudoctor("matrix", "list", "--matrix", path).out.splitlines()
     assert head.split()[-1] == "SITE"
-    assert [line.split()[0] for line in lines] == [image.tag for image in shipped().images]
+    assert [line.split()[0] for line in lines] == EVERY_TAG
     (changed,) = (line for line in lines if line.startswith("20.12-tf1-py3 "))
     assert changed.split()[1:3] == ["1.15.3", "11.1.1"]
     assert changed.endswith(f"  {path}; driver: {path}")
@@ -233,7 +243,49 @@ def test_broken_matrix_stops_every_command_that_wants_one_with_its_place(tmp_pat
         assert hint == f"gpudoctor matrix validate {path} lists every fault"
 
 
+def test_files_that_never_end_are_refused_wherever_they_are_named(tmp_path: Path) -> None:
+    pipe = tmp_path / "gpudoctor" / "matrix.yaml"
+    pipe.parent.mkdir()
+    os.mkfifo(pipe)
+    said, _ = assert_one_line(gpudoctor("matrix", "validate", str(pipe)), code=2)
+    assert said == f"{pipe}: cannot be read: Not a regular file"
+    for around in ({"GPUDOCTOR_MATRIX": str(pipe)}, {"XDG_CONFIG_HOME": str(tmp_path)}):
+        words = (str(PROGRAM), "matrix", "list")
+        done = subprocess.run(
+            words, env={**os.environ, **around}, capture_output=True, text=True, check=False, timeout=60
+        )
+        assert (done.returncode, done.stdout) == (2, "")
+        assert "Not a regular file" in done.stderr
+
+
+def test_a_terminal_cannot_be_driven_through_a_note(tmp_path: Path) -> None:
+    path = write(tmp_path, 'images: [{tag: "20.12-tf1-py3", note: "\\e[2J\\e]0;owned\\a mine \\u202e"}]\n')
+    for arguments in (("show", "20.12-tf1-py3"), ("list",)):
+        done = gpudoctor("matrix", *arguments, "--matrix", path)
+        assert (done.code, done.err) == (0, "")
+        assert all(line.isprintable() for line in done.out.splitlines())
+    assert "\\x1b]0;owned" in gpudoctor("matrix", "show", "20.12-tf1-py3", "--matrix", path).out
+
+
 # --- the page ---
+
+
+def test_a_page_is_written_into_a_device_or_pipe_and_through_a_link_and_never_in_their_place(tmp_path: Path) -> None:
+    target, link, pipe = tmp_path / "target.html", tmp_path / "link.html", tmp_path / "pipe"
+    link.symlink_to(target)
+    drawn = ("matrix", "show", "--gpu", "A100", "--tf", "1.15", "--html")
+    assert gpudoctor(*drawn, str(link)).code == 0
+    assert link.is_symlink()
+    assert target.read_text(encoding="utf-8").startswith("<!DOCTYPE html>")
+    os.mkfifo(pipe)
+    said, _ = assert_one_line(gpudoctor(*drawn, str(pipe)), code=2)
+    assert said.startswith(f"--html {pipe}: cannot be written: ")
+    words = ("bash", "-c", 'exec "$@" >(cat)', "bash", str(PROGRAM), *drawn)
+    into_pipe = subprocess.run(words, capture_output=True, check=False, timeout=60)
+    assert into_pipe.stdout == target.read_bytes()
+    full = gpudoctor(*drawn, "/dev/full")
+    assert (full.code, Path("/dev/full").is_char_device()) == (2, True)
+    assert "No space left" in full.err
 
 
 def test_show_html_writes_one_page_for_a_gpu(tmp_path: Path) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import pty
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +17,7 @@ from gpudoctor.cli import options
 from gpudoctor.errors import InputError
 from gpudoctor.render import to_json
 from tests import golden
-from tests.cli import assert_one_line, gpudoctor
+from tests.cli import PROGRAM, assert_one_line, gpudoctor
 from tests.properties.strategies import example_facts
 from tests.users import as_nobody
 
@@ -155,11 +157,55 @@ def test_text_says_which_image_why_and_how_to_start_it() -> None:
     assert "\x1b" not in ended.out
 
 
+def test_text_says_why_no_newer_image_was_chosen() -> None:
+    said = " ".join(gpudoctor("resolve", "--tf", "1.15", "--driver", "470.82.01", "--gpu", "RTX 3090").out.split())
+    why = said.partition(" why no newer image: ")[2].partition(" start it: ")[0]
+    assert why == (
+        "- 23.03-tf1-py3 will not run: CUDA 12.1.0 came with driver 530.30.02; 470.82.01 is older"
+        " - 22.12-tf1-py3 runs with minor-version compatibility, which is less sure: same CUDA major:"
+        " driver 470.82.01 against 450.80.02, the floor of CUDA 11.x"
+    )
+    newest = gpudoctor("resolve", "--tf", "1.15", "--driver", "535.104.05", "--gpu", "RTX 3090")
+    assert newest.code == 0
+    assert "why no newer image" not in newest.out
+
+
+def test_text_keeps_to_its_width_but_for_links_and_commands() -> None:
+    out = gpudoctor("resolve", "--driver", "535.104.05", "--gpu", "A100").out
+    assert "confidence of this row: medium (" in out
+    assert [line for line in out.splitlines() if len(line) > 100 and "://" not in line] == []
+
+
 def test_text_says_what_would_help_and_names_no_candidate_twice() -> None:
     ended = gpudoctor("resolve", "--tf", "2.17", *RTX_3090)
     assert (ended.code, ended.err) == (1, "")
     assert "install driver 525.60.13 or newer of branch 525" in " ".join(ended.out.split())
     assert ended.out.count("25.01-tf2-py3") == 1
+
+
+def test_host_without_a_gpu_is_called_so(tmp_path: Path) -> None:
+    document = facts_document(gpus=[], pci_gpus=[])
+    ended = gpudoctor("resolve", "--facts", save(tmp_path, document))
+    assert ended.code == 1
+    assert ended.out.startswith("the latest TensorFlow: will not run on a host without an NVIDIA GPU, x86_64\n")
+
+
+def test_command_to_start_it_says_again_which_gpus_and_which_mirror(tmp_path: Path) -> None:
+    path = save(tmp_path, facts_document())
+    mirror = ("--registry", "localhost:5000/mirror")
+    out = gpudoctor("resolve", "--tag", "20.12-tf1-py3", "--facts", path, "--gpus", "0, GPU-0", *mirror).out
+    line = "  start it: gpudoctor run --tag 20.12-tf1-py3 --gpus 0,GPU-0 --registry localhost:5000/mirror"
+    assert line in out.splitlines()
+    document = resolved("--tag", "20.12-tf1-py3", "--facts", path, "--gpus", "0, GPU-0")
+    assert document["request"]["gpus"] == "0,GPU-0"
+
+
+def test_only_a_version_that_nvidia_has_no_image_of_is_called_so() -> None:
+    asked = ("--driver", "470.256.02", "--gpu", "Tesla K80")
+    by_tag = gpudoctor("resolve", "--tag", "1.15.5-gpu-py3", *asked)
+    assert "TensorFlow's own image, not NVIDIA's\n" in by_tag.out
+    by_version = gpudoctor("resolve", "--tf", "2.18", *asked)
+    assert "TensorFlow's own image, not NVIDIA's, which has none of this version\n" in by_version.out
 
 
 def test_unknown_tag_is_exit_1_with_the_nearest() -> None:
@@ -212,7 +258,7 @@ def test_saved_host_whose_driver_is_unread_is_exit_3(tmp_path: Path) -> None:
 
 def test_saved_host_without_any_gpu_is_exit_1(tmp_path: Path) -> None:
     document = facts_document(gpus=None, pci_gpus=[])
-    document["unread"] = {"gpus": {"source": "nvml", "why": "absent", "detail": "no library"}}
+    document["unread"]["gpus"] = {"source": "nvml", "why": "absent", "detail": "no library"}
     document["driver"]["version"] = None
     document["driver"].setdefault("unread", {})["version"] = {"source": "nvml", "why": "absent", "detail": "no library"}
     ended = gpudoctor("resolve", "--tf", "1.15", "--facts", save(tmp_path, document))
@@ -232,6 +278,60 @@ def test_gpus_narrows_a_saved_host(tmp_path: Path) -> None:
     assert "GPU-old" in hint
 
 
+def test_a_gpu_named_twice_counts_once(tmp_path: Path) -> None:
+    path = save(tmp_path, facts_document())
+    uuid = facts_document()["gpus"][0]["uuid"]
+    document = resolved("--tf", "1.15", "--facts", path, "--gpus", f"0,0,{uuid}")
+    assert [gpu["gpu"] for gpu in document["host"]["gpus"]] == [uuid]
+
+
+def test_a_mig_instance_is_judged_as_the_gpu_it_is_a_part_of(tmp_path: Path) -> None:
+    document = facts_document()
+    migs = [{"uuid": f"MIG-{number}", "name": "MIG 3g.20gb", "memory_bytes": 1} for number in (1, 2)]
+    cut = {**document["gpus"][0], "index": 1, "uuid": "GPU-cut", "name": "NVIDIA A100-SXM4-40GB"}
+    cut.update(compute_capability="8.0", mig_devices=migs)
+    path = save(tmp_path, {**document, "gpus": [document["gpus"][0], cut]})
+    judged = resolved("--tf", "1.15", "--facts", path, "--gpus", "MIG-2,MIG-2,MIG-1")["host"]["gpus"]
+    assert [gpu["gpu"] for gpu in judged] == ["MIG-2", "MIG-1"]
+    assert {gpu["compute_capability"] for gpu in judged} == {"8.0"}
+    for asked, hint in (("MIG-3", "there are: MIG-1, MIG-2"), ("all,0", "say all alone"), ("0,none", "say none alone")):
+        said, what_to_do = assert_one_line(gpudoctor("resolve", "--facts", path, "--gpus", asked), code=2)
+        assert said.endswith("no such GPU")
+        assert what_to_do.startswith(hint)
+    said, what_to_do = assert_one_line(
+        gpudoctor("resolve", "--facts", save(tmp_path, document), "--gpus", "MIG-1"), code=2
+    )
+    assert what_to_do == "no GPU here has a MIG instance"
+
+
+def test_mig_instances_that_could_not_be_read_are_not_denied(tmp_path: Path) -> None:
+    document = facts_document()
+    gpu = {**document["gpus"][0], "mig_devices": None}
+    gpu["unread"] = {**gpu.get("unread", {}), "mig_devices": {"source": "nvml", "why": "forbidden", "detail": "no"}}
+    path = save(tmp_path, {**document, "gpus": [gpu]})
+    _, hint = assert_one_line(gpudoctor("resolve", "--facts", path, "--gpus", "MIG-1"), code=2)
+    assert hint == "the MIG instances of this machine are not all known: nvml: no"
+
+
+def test_the_index_of_a_gpu_thought_of_is_its_place_on_the_command_line() -> None:
+    named = ("--tf", "2.11", "--driver", "515.65.01", "--gpu", "GTX 1080", "--gpu", "A100", "--gpu", "A100")
+    for asked, gpus in (("0", ["GeForce GTX 1080"]), ("1", ["NVIDIA A100"]), ("2,1,2", ["NVIDIA A100"] * 2)):
+        document = resolved(*named, "--gpus", asked, code=1 if asked == "0" else 0)
+        assert [gpu["gpu"] for gpu in document["host"]["gpus"]] == gpus
+    _, hint = assert_one_line(gpudoctor("resolve", *named, "--gpus", "3"), code=2)
+    assert hint.startswith("there are: 0 (GeForce GTX 1080), 1 (NVIDIA A100), 2 (NVIDIA A100); or say all")
+
+
+def test_thousands_of_gpus_are_not_all_listed_for_a_slip(tmp_path: Path) -> None:
+    document = facts_document()
+    gpus = [{**document["gpus"][0], "index": number, "uuid": "GPU-" + "x" * 500} for number in range(2000)]
+    _, hint = assert_one_line(
+        gpudoctor("resolve", "--facts", save(tmp_path, {**document, "gpus": gpus}), "--gpus", "9" * 5000), code=2
+    )
+    assert len(hint) < 1600
+    assert "and 1984 more" in hint
+
+
 # --- what cannot be used: exit 2, one line, nothing on stdout ---
 
 BAD_COMMAND_LINES: tuple[tuple[tuple[str, ...], str, str], ...] = (
@@ -249,6 +349,11 @@ BAD_COMMAND_LINES: tuple[tuple[tuple[str, ...], str, str], ...] = (
     (("--driver", "455.45.01", "--gpu", ""), "--gpu '': no such GPU", ""),
     (("--driver", "455.45.01", "--gpu", "8.5"), "--gpu 8.5: no GPU has compute capability 8.5", "8.6"),
     (("--driver", "540.3", "--gpu", "Jetson AGX Orin", "--arch", "x86_64"), "a Jetson is no x86_64 machine", "--arch"),
+    (
+        ("--driver", "580.65.06", "--gpu", "GH200", "--arch", "amd64"),
+        "NVIDIA GH200 comes with an aarch64 processor only, not x86_64",
+        "--arch",
+    ),
     (("--gpus", "7", *RTX_3090), "--gpus '7': no such GPU", "RTX 3090"),
     (("--gpus", "", *RTX_3090), "--gpus '': no such GPU", "RTX 3090"),
     (("--registry", "nowhere", *RTX_3090), "--registry 'nowhere': expected HOST[:PORT]/PREFIX", "nvcr.io/nvidia"),
@@ -278,7 +383,7 @@ def test_driver_without_gpu_where_there_is_none_is_exit_2(tmp_path: Path) -> Non
     for asked in (("--driver", "455.45.01"), ("--arch", "aarch64"), ("--wsl",)):
         arguments = ("resolve", *asked, "--host-root", str(tmp_path), "--facts")
         document = facts_document(gpus=None)
-        document["unread"] = {"gpus": {"source": "nvml", "why": "absent", "detail": "no library"}}
+        document["unread"]["gpus"] = {"source": "nvml", "why": "absent", "detail": "no library"}
         said, hint = assert_one_line(gpudoctor(*arguments, save(tmp_path, document)), code=2)
         assert "needs --gpu on a machine without a readable NVIDIA GPU" in said
         assert "--gpu" in hint
@@ -343,6 +448,55 @@ def test_unreadable_file_is_bad_input(tmp_path: Path) -> None:
             with pytest.raises(InputError) as refused:
                 read()
             assert refused.value.message == f"{path}: cannot be read: Permission denied"
+
+
+@pytest.mark.parametrize("option", ["--facts", "--matrix"])
+def test_a_pipe_that_nobody_writes_to_is_refused_and_not_waited_for(tmp_path: Path, option: str) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    host = () if option == "--facts" else RTX_3090
+    for path in (pipe, Path("/dev/zero")):
+        said, _ = assert_one_line(gpudoctor("resolve", option, str(path), *host), code=2)
+        assert said == f"{path}: cannot be read: Not a regular file"
+
+
+def test_a_pipe_of_the_shell_is_read_to_its_end(tmp_path: Path) -> None:
+    path = save(tmp_path, facts_document())
+    late = 'sleep 0.3; cat "$0"'
+    words = ("bash", "-c", f"exec '{PROGRAM}' resolve --tf 1.15 --facts <({late.replace('$0', '$1')})", "bash", path)
+    done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=60)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.splitlines()[0].endswith(":23.03-tf1-py3")
+
+
+HOSTILE = "\x1b[2J\x1b]0;owned\x07NVIDIA A100\u202e\x9b31m\nall well"
+
+
+@pytest.mark.parametrize("arguments", [(), ("--format", "json"), ("--gpus", "7")])
+def test_terminal_cannot_be_driven_through_saved_facts(tmp_path: Path, arguments: tuple[str, ...]) -> None:
+    document = facts_document()
+    gpu = {**document["gpus"][0], "name": HOSTILE, "uuid": HOSTILE, "compute_capability": None}
+    gpu["unread"] = {
+        **gpu.get("unread", {}),
+        "compute_capability": {"source": HOSTILE, "why": "failed", "detail": HOSTILE},
+    }
+    path = save(tmp_path, {**document, "gpus": [gpu]})
+    # By a terminal, because click takes colours away where there is none.
+    words = (str(PROGRAM), "resolve", "--facts", path, *arguments)
+    terminal, inside = pty.openpty()
+    with subprocess.Popen(words, stdout=inside, stderr=inside, env={**os.environ, "NO_COLOR": "1"}):
+        os.close(inside)
+        said = b"".join(iter(lambda: _some(terminal), b"")).decode()
+        os.close(terminal)
+    assert "NVIDIA A100" in said
+    assert [letter for letter in set(said) if not letter.isprintable() and letter not in "\r\n"] == []
+
+
+def _some(terminal: int) -> bytes:
+    try:
+        return os.read(terminal, 1 << 16)
+    except OSError:  # how a terminal ends whose other side is closed
+        return b""
 
 
 def test_terminal_cannot_be_driven_through_a_message() -> None:

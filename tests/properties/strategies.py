@@ -13,11 +13,12 @@ from hypothesis import settings
 from hypothesis import strategies as st
 
 from gpudoctor import host as hosts
-from gpudoctor.facts import DriverFacts, EngineFacts, Facts, GpuFacts, PciGpu, SystemFacts
+from gpudoctor.facts import Facts
 from gpudoctor.host import Host, HostGpu
 from gpudoctor.matrix import GpuRow, ImageRow
 from gpudoctor.readings import Unread, Why
 from gpudoctor.versions import ComputeCapability, CudaVersion, DriverVersion, TfVersion, Version
+from tests.fakes import facts_of, gpu, pci_gpu
 from tests.hosts import shipped
 
 # The same examples in every run, so that nobody's unrelated change turns red by chance.
@@ -121,7 +122,8 @@ def classes() -> tuple[HostGpu, ...]:
     found: dict[tuple[object, ...], HostGpu] = {}
     for row in shipped().gpus:
         gpu = hosts.named_gpu(row.name, shipped())
-        found.setdefault((row.compute_capability, gpu.data_center, gpu.product_first_branch, gpu.jetson), gpu)
+        key = (row.compute_capability, gpu.data_center, gpu.product_first_branch, gpu.jetson, gpu.architecture)
+        found.setdefault(key, gpu)
     bare = [hosts.named_gpu(str(row.compute_capability), shipped()) for row in shipped().generations]
     return (*found.values(), *bare)
 
@@ -184,8 +186,8 @@ gpus = st.sampled_from(classes())
 
 
 def host_of(driver: DriverVersion, gpus: tuple[HostGpu, ...], *, wsl: bool = False, arch: str | None = None) -> Host:
-    """What --driver, --gpu, --wsl and --arch make; a Jetson is always on Arm."""
-    if any(gpu.jetson for gpu in gpus):
+    """What --driver, --gpu, --wsl and --arch make; a Jetson and a Grace Hopper are always on Arm."""
+    if any(gpu.architecture is not None for gpu in gpus):
         arch = None
     return hosts.what_if(driver=driver, gpus=gpus, architecture=arch, wsl=wsl, base=None)
 
@@ -210,64 +212,20 @@ def example_facts() -> Facts:
 
 
 def machine(driver: DriverVersion, rows: tuple[GpuRow, ...], *, cuda: CudaVersion, wsl: bool = False) -> Facts:
-    """The facts of a machine with these products, each read to the last one that the rules look at."""
-    nothing = Unread(source="this test", why=Why.NOT_ASKED, detail="no rule asks for it")
-    return Facts(
-        probed_at="2026-11-01T00:00:00Z",
-        system=SystemFacts(
-            hostname=nothing,
-            architecture="x86_64",
-            kernel_release=nothing,
-            os_id=nothing,
-            os_like=nothing,
-            os_name=nothing,
-            container="",
-            wsl=wsl,
-            jetson=False,
-            shm_bytes=nothing,
-            memlock_limit_bytes=nothing,
-        ),
-        driver=DriverFacts(
-            kernel_module_version=nothing,
-            module_flavour=nothing,
-            modules=nothing,
-            device_nodes=nothing,
-            modprobe_helper=nothing,
-            version=driver,
-            nvml_version=nothing,
-            driver_cuda_version=cuda,
-        ),
-        pci_gpus=tuple(
-            PciGpu(address=f"0000:0{index}:00.0", device_id=nothing, driver="nvidia") for index in range(len(rows))
-        ),
+    """The facts of a healthy machine with these products."""
+    return facts_of(
+        system={"wsl": wsl},
+        driver={"version": driver, "driver_cuda_version": cuda},
+        pci_gpus=tuple(pci_gpu(index) for index in range(len(rows))),
         gpus=tuple(
-            GpuFacts(
-                index=index,
+            gpu(
+                index,
                 uuid=f"GPU-{index}",
                 name=row.name,
-                pci_address=nothing,
                 compute_capability=row.compute_capability,
                 brand="tesla" if row.data_center == "yes" else "geforce" if row.brand == "GeForce" else "nvidia_rtx",
-                memory_bytes=nothing,
-                memory_free_bytes=nothing,
-                mig_enabled=nothing,
-                mig_devices=nothing,
             )
             for index, row in enumerate(rows)
-        ),
-        engine=EngineFacts(
-            host="unix:///var/run/docker.sock",
-            version=nothing,
-            operating_system=nothing,
-            runtimes=nothing,
-            default_runtime=nothing,
-            cdi_devices=nothing,
-            cgroup_driver=nothing,
-            cgroup_version=nothing,
-            security_options=nothing,
-            data_root=nothing,
-            data_root_free_bytes=nothing,
-            toolkit_binaries=nothing,
         ),
     )
 

@@ -227,6 +227,46 @@ def test_an_image_that_does_not_say_its_cuda_is_unknown(words: dict[str, str], m
     assert (without_gpu.code, without_gpu.document["verdict"]) == (0, "runs")
 
 
+@pytest.mark.parametrize("size", [10**400, 1 << 63, -1, 1.5, True, "7", None])
+def test_a_size_that_is_none_is_no_size_and_no_crash(size: object) -> None:
+    configured = configuration(CUDA_VERSION="12.3.2", CREATED="x")
+    whole = json.loads(servers.manifest(configured))
+    whole["layers"] = [{"size": size, "digest": servers.digest(b"")}]
+    body = json.dumps(whole).encode()
+    made = servers.Made(
+        {
+            "manifests/1": Answer(headers={"Content-Type": servers.MANIFEST}, body=body),
+            f"blobs/{servers.digest(configured)}": Answer(body=configured),
+        }
+    )
+    with serving(made.behaviour) as server:
+        text, machine = (
+            resolve("--image", f"{server.address}/some/image:1", *A100_ON_535, "--format", format_)
+            for format_ in ("text", "json")
+        )
+    assert (text.code, text.err) == (0, "")
+    assert "  image: 1 layer, linux/amd64" in text.out
+    assert machine.document["inspected"]["packed_bytes"] is None
+
+
+def test_what_an_image_says_of_itself_cannot_drive_a_terminal() -> None:
+    hostile = "\x1b[2J\x9b31m\u202e"
+    words = {"CUDA_VERSION": f"12{hostile}", "NVIDIA_REQUIRE_CUDA": f"cuda>=9{hostile}", "TENSORFLOW_VERSION": hostile}
+    configured = json.dumps({**json.loads(configuration(hostile, **words)), "created": hostile}).encode()
+    with serving(single(configured).behaviour) as server:
+        for format_ in ("text", "json"):
+            ended = resolve("--image", f"{server.address}/some/image:1", *A100_ON_535, "--format", format_)
+            assert (ended.code, ended.err) == (1, "")
+            assert all(line.isprintable() for line in ended.out.split("\n"))
+
+
+def test_an_image_that_is_none_of_nvidias_months_is_called_the_image_and_not_by_its_tag() -> None:
+    with serving(single(configuration(CUDA_VERSION="14.2.0"), tag="latest").behaviour) as server:
+        said = resolve("--image", f"{server.address}/some/image:latest", *A100_ON_535).out
+    assert "which driver the image was built for is not known" in said
+    assert " latest " not in said
+
+
 def test_the_platform_is_that_of_the_host() -> None:
     made = several(
         {

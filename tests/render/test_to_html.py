@@ -120,7 +120,9 @@ def test_every_cell_says_what_the_rules_say_of_any_driver_in_its_column(names: t
 def test_every_cell_of_windows_says_what_the_rules_say_of_any_driver_in_its_column() -> None:
     value = grid(shipped(), named("RTX 3090"), wsl=True)
     # 456.38 came with CUDA 11.1.0, 456.81 with its update: boundaries inside one branch, which Linux has not.
-    assert {"452.39", "456.38", "456.81"} <= {str(column.start) for column in value.columns}
+    assert {"456.38", "456.81"} <= {str(column.start) for column in value.columns}
+    older = grid(shipped(), named("GTX 1080"), wsl=True)
+    assert {"452.39", "590"} <= {str(column.start) for column in older.columns}
     for driver in probes(value.columns):
         host = hosts.what_if(driver=driver, gpus=named("RTX 3090"), architecture=None, wsl=True, base=None)
         column = column_of(value, str(driver))
@@ -193,8 +195,7 @@ def test_row_that_no_driver_helps_is_one_bar_with_what_decides_it() -> None:
 
 def test_ways_that_failed_are_silent_where_another_leads_through() -> None:
     # Driver 590 would get through by minor-version compatibility to what came with 600, if it still drove a V100.
-    new = replace(
-        image("25.02-tf2-py3"),
+    new = image("25.02-tf2-py3")._replace(
         cuda=CudaVersion("13.1.0"),
         bundled_driver=DriverVersion("600.10"),
         forward_compat=(),
@@ -210,8 +211,7 @@ def test_ways_that_failed_are_silent_where_another_leads_through() -> None:
 
 def test_gpu_that_is_not_the_worst_adds_no_reason() -> None:
     # What came with its CUDA is not known, so the first GPU stays unknown, and forward compatibility it has none.
-    unclear = replace(
-        image("23.06-tf2-py3"),
+    unclear = image("23.06-tf2-py3")._replace(
         cuda=None,
         bundled_driver=None,
         forward_compat=(),
@@ -511,7 +511,7 @@ def test_head_says_what_is_not_known_of_the_gpu() -> None:
 
 def test_head_gives_the_first_and_the_last_month_of_looking() -> None:
     new = image("20.12-tf1-py3")
-    old = replace(image("20.11-tf1-py3"), provenance=replace(new.provenance, checked="2025-03"))
+    old = image("20.11-tf1-py3")._replace(provenance=new.provenance._replace(checked="2025-03"))
     assert facts_of(picture(shipped(), named("T4"), images=(new, old)))["Matrix checked"] == "2025-03 to 2026-11"
 
 
@@ -530,8 +530,8 @@ HOSTILE = "\"'><script>document.title='taken'</script><img src=x onerror=alert(1
 
 def hostile_page() -> str:
     row = image("20.12-tf1-py3")
-    provenance = replace(row.provenance, source=("bad",), confidence="high", checked=HOSTILE, note=HOSTILE)
-    bad = replace(row, tag=HOSTILE, arm64="unknown", cuda=None, provenance=provenance)
+    provenance = row.provenance._replace(source=("bad",), confidence="high", checked=HOSTILE, note=HOSTILE)
+    bad = row._replace(tag=HOSTILE, arm64="unknown", cuda=None, provenance=provenance)
     sources = {**shipped().sources, "bad": "javascript:alert(1)"}
     board = replace(gpu("8.6"), label=HOSTILE)
     return picture(replace(shipped(), sources=sources, images=(bad,)), (board,), architecture="aarch64")
@@ -781,7 +781,7 @@ def test_print_is_a_few_sheets_of_a3_without_the_reasons(browser: Browser, tmp_p
 
 
 def test_image_rows_of_a_site_are_drawn_like_the_shipped_ones() -> None:
-    own: ImageRow = replace(image("22.12-tf1-py3"), tag="22.12-tf1-py3-site.4")
+    own: ImageRow = image("22.12-tf1-py3")._replace(tag="22.12-tf1-py3-site.4")
     text = picture(shipped(), named("RTX 3090"), images=(own, image("22.12-tf1-py3")))
     heads = re.findall(r"<th scope=row><a href=#w[0-9]+>(.+?)</a>", text)
     assert heads == ["22.12-tf1-py3", "22.12-tf1-py3-site.4"]
