@@ -33,6 +33,49 @@ _WORDS = (
     "unix:///var/run/docker.sock",
     "0000:01:00.0",
     "ubuntu",
+    "apptainer",
+    "systemd",
+    "name=rootless",
+    "enforcing",
+    "unix:///run/podman/podman.sock",
+    "29.3.0",
+    "1.17.8",
+    "Docker Desktop",
+    "legacy",
+    "cdi",
+    "driver",
+    # driver, cuda
+    "NovaCore",
+    "1c81",
+    "2b85",
+    "open",
+    "proprietary",
+    "6.8.0-85-generic",
+    "nvidia-driver-535",
+    "key_rejected",
+    "rm_init_adapter_failed",
+    "legacy_branch",
+    "resume",
+    "compat",
+    "/usr/local/cuda/compat/libcuda.so.525.60.13",
+    "CUDA_VISIBLE_DEVICES",
+    "-1",
+    "0,7",
+    "no answer within 20 s (process state D)",
+    # gpu
+    "xid",
+    "fallen_off_bus",
+    "gpu_reset",
+    "driver_loaded",
+    "compute",
+    "exclusive_process",
+    "prohibited",
+    "gpu_idle",
+    "hw_slowdown",
+    "unhealthy",
+    "in_progress",
+    "node_reboot",
+    "nv-fabricmanager",
 )
 _TEXT = st.sampled_from(_WORDS) | st.text(max_size=12)
 
@@ -43,10 +86,15 @@ for _kind, _versions in (
 ):
     st.register_type_strategy(_kind, st.sampled_from([_kind(version) for version in _versions]))
 st.register_type_strategy(str, _TEXT)
+st.register_type_strategy(float, st.floats(allow_nan=False, allow_infinity=False))  # as JSON has them
 # NVML's codes are what checks tell apart.
 st.register_type_strategy(
     Unread,
-    st.builds(Unread, detail=st.text(min_size=1, max_size=12), code=st.sampled_from([None, 2, 9, 12, 13, 15, 18, 999])),
+    st.builds(
+        Unread,
+        detail=st.text(min_size=1, max_size=12),
+        code=st.sampled_from([None, 2, 3, 9, 12, 13, 15, 16, 18, 34, 100, 802, 803, 804, 805, 999]),
+    ),
 )
 
 ANY_FACTS = st.builds(

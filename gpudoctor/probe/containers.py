@@ -18,7 +18,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
 
-from gpudoctor.facts import EngineFacts
+from gpudoctor.facts import EngineFacts, Package
+from gpudoctor.probe import cdi, config_files, daemon_json, docker_config, enroot, podman, toolkit
 from gpudoctor.probe.world import World, unread_os_error
 from gpudoctor.readings import Reading, Unread, Why
 
@@ -39,16 +40,24 @@ _MAX_ANSWER_BYTES = 4 << 20
 _ENGINE_SECONDS = 5.0
 _ENGINE_SHARE = 0.2
 
+_PACKAGES_NOT_ASKED = Unread(source="packages", why=Why.NOT_ASKED, detail="nobody read the list of packages")
+
 # Prefix of what stands for an address where the Docker context that somebody chose is not there.
 _NO_CONTEXT = "context "
 
 
-def probe(world: World) -> EngineFacts:
-    """Ask the engine that docker itself would ask; every failure is a reading without a value."""
+def probe(world: World, packages: Reading[tuple[Package, ...]] = _PACKAGES_NOT_ASKED) -> EngineFacts:
+    """Ask the engine that docker itself would ask; every failure is a reading without a value.
+
+    The distribution's packages, where somebody has read them, save running programs for their versions.
+    """
     host = engine_host(world)
     version = _get(host, "/version", world)
     info = version if isinstance(version, Unread) else _get(host, "/info", world)
     data_root = _text(info, "DockerRootDir")
+    security_options = _texts(info, "SecurityOptions")
+    cdi_spec_dirs = _texts(info, "CDISpecDirs")
+    elsewhere = _elsewhere(host, info)
     return EngineFacts(
         host=host,
         version=_text(version, "Version"),
@@ -58,9 +67,31 @@ def probe(world: World) -> EngineFacts:
         cdi_devices=_cdi_devices(info),
         cgroup_driver=_text(info, "CgroupDriver"),
         cgroup_version=_text(info, "CgroupVersion"),
-        security_options=_texts(info, "SecurityOptions"),
+        security_options=security_options,
         data_root=data_root,
-        data_root_free_bytes=_free_bytes(world, host, info, data_root),
+        data_root_free_bytes=_free_bytes(world, elsewhere, data_root),
+        cdi_spec_dirs=cdi_spec_dirs,
+        running_containers=_count(info, "ContainersRunning"),
+        daemon=(
+            Unread(source="daemon.json", why=Why.UNSUPPORTED, detail=elsewhere)
+            if elsewhere
+            else daemon_json.probe(world, host=host, security_options=security_options, data_root=data_root)
+        ),
+        cdi_specs=(
+            Unread(source="CDISpecDirs", why=Why.UNSUPPORTED, detail=elsewhere)
+            if elsewhere
+            else cdi.probe(world, () if isinstance(cdi_spec_dirs, Unread) else cdi_spec_dirs)
+        ),
+        toolkit_version=toolkit.version(world, packages),
+        toolkit=(
+            Unread(source=toolkit.CONFIGURATION, why=Why.UNSUPPORTED, detail=elsewhere)
+            if elsewhere
+            else toolkit.configuration(world)
+        ),
+        toolkit_sources=toolkit.sources(world),
+        registries=docker_config.registries(world),
+        podman_version=podman.version(world, packages),
+        enroot_hook=enroot.hook(world),
         toolkit_binaries=_toolkit_binaries(world, host),
     )
 
@@ -72,7 +103,7 @@ def engine_host(world: World) -> str:
     """
     if world.environ.get("DOCKER_HOST"):
         return world.environ["DOCKER_HOST"]
-    folder = Path(world.environ.get("DOCKER_CONFIG") or Path(world.environ.get("HOME", "/root")) / ".docker")
+    folder = docker_config.folder(world)
     context = world.environ.get("DOCKER_CONTEXT") or _json(folder / "config.json").get("currentContext")
     if isinstance(context, str) and context not in ("", "default"):
         # Docker stores a context under the SHA-256 of its name.
@@ -87,11 +118,8 @@ def engine_host(world: World) -> str:
 
 
 def _json(path: Path) -> Mapping[str, Any]:
-    try:
-        document = json.loads(path.read_bytes())
-    except (OSError, ValueError, RecursionError):
-        return {}
-    return document if isinstance(document, dict) else {}
+    document = config_files.read_json(path, str(path))
+    return {} if isinstance(document, Unread) else document
 
 
 def _get(host: str, path: str, world: World) -> Reading[Mapping[str, Any]]:
@@ -237,7 +265,7 @@ def _text(info: Reading[Mapping[str, Any]], key: str) -> Reading[str]:
     if isinstance(info, Unread):
         return info
     value = info.get(key)
-    return value if isinstance(value, str) else _unread_key(None, key)
+    return config_files.clean(value) if isinstance(value, str) else _unread_key(None, key)
 
 
 def _texts(info: Reading[Mapping[str, Any]], key: str) -> Reading[tuple[str, ...]]:
@@ -246,14 +274,25 @@ def _texts(info: Reading[Mapping[str, Any]], key: str) -> Reading[tuple[str, ...
     value = info.get(key)
     if value is None:
         return ()
-    return tuple(str(item) for item in value) if isinstance(value, list) else _unread_key(None, key)
+    return tuple(_shown(item) for item in value) if isinstance(value, list) else _unread_key(None, key)
 
 
 def _keys(info: Reading[Mapping[str, Any]], key: str) -> Reading[tuple[str, ...]]:
     if isinstance(info, Unread):
         return info
     value = info.get(key)
-    return tuple(sorted(str(name) for name in value)) if isinstance(value, dict) else _unread_key(None, key)
+    return tuple(sorted(_shown(name) for name in value)) if isinstance(value, dict) else _unread_key(None, key)
+
+
+def _count(info: Reading[Mapping[str, Any]], key: str) -> Reading[int]:
+    if isinstance(info, Unread):
+        return info
+    value = info.get(key)
+    return value if isinstance(value, int) and not isinstance(value, bool) else _unread_key(None, key)
+
+
+def _shown(value: object) -> str:
+    return config_files.clean(str(value))
 
 
 def _cdi_devices(info: Reading[Mapping[str, Any]]) -> Reading[tuple[str, ...]]:
@@ -266,17 +305,24 @@ def _cdi_devices(info: Reading[Mapping[str, Any]]) -> Reading[tuple[str, ...]]:
     if not isinstance(devices, list):
         return _unread_key(None, "DiscoveredDevices")
     found = (device.get("ID") for device in devices if isinstance(device, dict) and device.get("Source") == "cdi")
-    return tuple(sorted(str(name) for name in found))
+    return tuple(sorted(_shown(name) for name in found))
 
 
-def _free_bytes(world: World, host: str, info: Reading[Mapping[str, Any]], data_root: Reading[str]) -> Reading[int]:
+def _elsewhere(host: str, info: Reading[Mapping[str, Any]]) -> str:
+    """Why this machine's files tell nothing of the engine, "" where they do."""
+    if not host.startswith(("unix://", _NO_CONTEXT)):
+        return "the engine is on another machine"
+    if _text(info, "OperatingSystem") == "Docker Desktop":
+        return "it is inside Docker Desktop's virtual machine"
+    return ""
+
+
+def _free_bytes(world: World, elsewhere: str, data_root: Reading[str]) -> Reading[int]:
     if isinstance(data_root, Unread):
         return data_root
     source = f"statvfs {data_root}"
-    if not host.startswith("unix://"):
-        return Unread(source=source, why=Why.UNSUPPORTED, detail="the engine is on another machine")
-    if _text(info, "OperatingSystem") == "Docker Desktop":
-        return Unread(source=source, why=Why.UNSUPPORTED, detail="it is inside Docker Desktop's virtual machine")
+    if elsewhere:
+        return Unread(source=source, why=Why.UNSUPPORTED, detail=elsewhere)
     path = world.path(data_root)
     try:
         found = os.statvfs(path)

@@ -1,24 +1,14 @@
-"""What NVML says: driver, CUDA and GPUs, asked in a process that can be left behind.
-
-A sick driver can keep a caller in the kernel for ever, or kill it. So a forked child loads pynvml, says on a
-pipe which call it is about to make and then what came back; the parent reads until the deadline and keeps
-whatever was answered by then. Fork before any thread is started.
-"""
+"""What NVML says: driver, CUDA and GPUs, asked through pynvml in a process that can be left behind."""
 
 from __future__ import annotations
 
 import contextlib
-import json
-import os
-import select
-import signal
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, NoReturn, TypeVar
+from typing import Any, TypeVar
 
-from gpudoctor.facts import GpuFacts, MigDevice
+from gpudoctor.facts import GpuFacts, GpuProcess, MigDevice, NvLink, RemappedRows
+from gpudoctor.probe.child import Child, Speaker, Transcript, why_not_loaded
 from gpudoctor.readings import Reading, Unread, Why
 from gpudoctor.versions import ComputeCapability, CudaVersion, DriverVersion
 
@@ -30,12 +20,15 @@ _LIBRARY = "libnvidia-ml.so.1"
 _LOADER = "pynvml"
 
 # Values of nvmlReturn_t. https://docs.nvidia.com/deploy/nvml-api/group__nvmlDeviceEnumvs.html (2026-11)
+_INVALID_ARGUMENT = 2
 _NOT_SUPPORTED = 3
 _NO_PERMISSION = 4
 _NOT_FOUND = 6
+_INSUFFICIENT_SIZE = 7
 _TIMEOUT = 10
 _LIBRARY_NOT_FOUND = 12
 _FUNCTION_NOT_FOUND = 13
+_CORRUPTED_INFOROM = 14
 _ARGUMENT_VERSION_MISMATCH = 25
 _DEPRECATED = 26
 
@@ -52,8 +45,10 @@ _WHY = {
 # Answers after which an older spelling of the same question is tried.
 _TRY_OLDER = frozenset({_NOT_SUPPORTED, _FUNCTION_NOT_FOUND, _ARGUMENT_VERSION_MISMATCH, _DEPRECATED})
 
+# --- The questions ---
+
 # Newer calls first, older ones as fall-back: driver 384 knows no nvmlInitWithFlags, driver 470 no
-# nvmlDeviceGetMemoryInfo_v2.
+# nvmlDeviceGetMemoryInfo_v2, driver 525 no …EventReasons, driver 565 no …TemperatureV.
 _INIT = ("nvmlInitWithFlags", "nvmlInit_v2")
 _HOST_CALLS: dict[str, tuple[str, ...]] = {
     "driver_version": ("nvmlSystemGetDriverVersion",),
@@ -62,24 +57,117 @@ _HOST_CALLS: dict[str, tuple[str, ...]] = {
     "count": ("nvmlDeviceGetCount_v2",),
 }
 _HANDLE = ("nvmlDeviceGetHandleByIndex_v2",)
+# What a GPU is goes before how it does: of one that is lost on the way, it is known which it was.
 _GPU_CALLS: dict[str, tuple[str, ...]] = {
     "uuid": ("nvmlDeviceGetUUID",),
     "name": ("nvmlDeviceGetName",),
     "pci_address": ("nvmlDeviceGetPciInfo_v3", "nvmlDeviceGetPciInfo_v2"),
+    "minor_number": ("nvmlDeviceGetMinorNumber",),
     "compute_capability": ("nvmlDeviceGetCudaComputeCapability",),
     "brand": ("nvmlDeviceGetBrand",),
     "memory": ("nvmlDeviceGetMemoryInfo_v2", "nvmlDeviceGetMemoryInfo"),
     "mig_mode": ("nvmlDeviceGetMigMode",),
+    "recovery_action": ("nvmlDeviceGetFieldValues",),
+    "ecc_mode": ("nvmlDeviceGetEccMode",),
+    "ecc_uncorrected_volatile": ("nvmlDeviceGetTotalEccErrors",),
+    "ecc_uncorrected_aggregate": ("nvmlDeviceGetTotalEccErrors",),
+    "ecc_corrected_volatile": ("nvmlDeviceGetTotalEccErrors",),
+    "ecc_sram": ("nvmlDeviceGetSramEccErrorStatus",),
+    "retired_pages_single_bit": ("nvmlDeviceGetRetiredPages",),
+    "retired_pages_double_bit": ("nvmlDeviceGetRetiredPages",),
+    "retired_pages_pending": ("nvmlDeviceGetRetiredPagesPendingStatus",),
+    "remapped_rows": ("nvmlDeviceGetRemappedRows",),
+    "exhausted_banks": ("nvmlDeviceGetRowRemapperHistogram",),
+    "clocks_event_reasons": ("nvmlDeviceGetCurrentClocksEventReasons", "nvmlDeviceGetCurrentClocksThrottleReasons"),
+    "temperature": ("nvmlDeviceGetTemperatureV", "nvmlDeviceGetTemperature"),
+    "temperature_slowdown": ("nvmlDeviceGetTemperatureThreshold",),
+    "temperature_shutdown": ("nvmlDeviceGetTemperatureThreshold",),
+    "power": ("nvmlDeviceGetPowerUsage",),
+    "power_limit": ("nvmlDeviceGetEnforcedPowerLimit",),
+    "power_default_limit": ("nvmlDeviceGetPowerManagementDefaultLimit",),
+    "pcie_generation": ("nvmlDeviceGetCurrPcieLinkGeneration",),
+    "pcie_generation_max": ("nvmlDeviceGetMaxPcieLinkGeneration",),
+    "pcie_width": ("nvmlDeviceGetCurrPcieLinkWidth",),
+    "pcie_width_max": ("nvmlDeviceGetMaxPcieLinkWidth",),
+    "pcie_replays": ("nvmlDeviceGetPcieReplayCounter",),
+    "performance_state": ("nvmlDeviceGetPerformanceState",),
+    "compute_mode": ("nvmlDeviceGetComputeMode",),
+    "persistence_mode": ("nvmlDeviceGetPersistenceMode",),
+    "display_active": ("nvmlDeviceGetDisplayActive",),
+    "fabric": ("nvmlDeviceGetGpuFabricInfoV", "nvmlDeviceGetGpuFabricInfo"),
+    "gsp_firmware": ("nvmlDeviceGetGspFirmwareVersion",),
+    "gsp_mode": ("nvmlDeviceGetGspFirmwareMode",),
+    "compute_processes": (
+        "nvmlDeviceGetComputeRunningProcesses_v3",
+        "nvmlDeviceGetComputeRunningProcesses_v2",
+        "nvmlDeviceGetComputeRunningProcesses",
+    ),
+    "graphics_processes": (
+        "nvmlDeviceGetGraphicsRunningProcesses_v3",
+        "nvmlDeviceGetGraphicsRunningProcesses_v2",
+        "nvmlDeviceGetGraphicsRunningProcesses",
+    ),
 }
+# What is said besides the handle: kind of error and counter, cause, sensor, threshold, number of a field.
+# https://docs.nvidia.com/deploy/nvml-api/group__nvmlFieldValueEnums.html (2026-11)
+_ARGUMENTS: dict[str, tuple[int, ...]] = {
+    "recovery_action": (230,),
+    "ecc_uncorrected_volatile": (1, 0),
+    "ecc_uncorrected_aggregate": (1, 1),
+    "ecc_corrected_volatile": (0, 0),
+    "retired_pages_single_bit": (0,),
+    "retired_pages_double_bit": (1,),
+    "temperature": (0,),
+    "temperature_slowdown": (1,),
+    "temperature_shutdown": (0,),
+}
+_NVLINK = ("nvmlDeviceGetNvLinkState",)
 _MIG_COUNT = ("nvmlDeviceGetMaxMigDeviceCount",)
 _MIG_HANDLE = ("nvmlDeviceGetMigDeviceHandleByIndex",)
 _MIG_CALLS: dict[str, tuple[str, ...]] = {key: _GPU_CALLS[key] for key in ("uuid", "name", "memory")}
+# Asked last of all. The first reads and sums up the board's flash, the only call here that does not answer from
+# the driver's memory; the second looks into other processes, and waits for one that waits for a sick driver.
+_INFOROM = ("nvmlDeviceValidateInforom",)
+_PROCESS_NAME = ("nvmlSystemGetProcessName",)
 
 # More GPUs than any machine holds: a count above it is an answer gone wrong, not a reason to ask for hours.
 _MOST_GPUS = 1024
 
-# A killed child is gone within milliseconds, on a busy machine too, unless the kernel holds it.
-_BURIAL_SECONDS = 0.2
+# NVML_NVLINK_MAX_LINKS of driver 575. https://docs.nvidia.com/deploy/nvml-api/group__NvLink.html (2026-11)
+_MOST_NVLINKS = 36
+
+# A GPU that is shared by time slices holds dozens.
+_MOST_NAMED_PROCESSES = 256
+
+# --- The words, by NVML's numbers: https://docs.nvidia.com/deploy/nvml-api/ (2026-11) ---
+
+_CLOCKS_EVENT_REASONS = (
+    "gpu_idle",
+    "applications_clocks_setting",
+    "sw_power_cap",
+    "hw_slowdown",
+    "sync_boost",
+    "sw_thermal_slowdown",
+    "hw_thermal_slowdown",
+    "hw_power_brake_slowdown",
+    "display_clock_setting",
+)
+_COMPUTE_MODES = ("default", "exclusive_thread", "prohibited", "exclusive_process")
+_FABRIC_STATES = ("not_supported", "not_started", "in_progress", "completed")
+_FABRIC_HEALTH = ("not_supported", "healthy", "unhealthy", "limited_capacity")
+_RECOVERY_ACTIONS = (
+    "none",
+    "gpu_reset",
+    "node_reboot",
+    "drain_p2p",
+    "drain_and_reset",
+    "recover_imex_domain",
+    "bus_reset",
+    "system_reboot",
+)
+_UNKNOWN_PERFORMANCE_STATE = 32
+# Members of nvmlValue_t, by nvmlValueType_t.
+_VALUE_MEMBERS = ("dVal", "uiVal", "ulVal", "ullVal", "sllVal", "siVal", "usVal")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,170 +180,21 @@ class NvmlFacts:
     gpus: Reading[tuple[GpuFacts, ...]]
 
 
-def probe(timeout_seconds: float) -> NvmlFacts:
-    """Ask NVML everything, for `timeout_seconds` at most.
+def start() -> Child:
+    """Begin to ask NVML everything, in a process of its own."""
+    return Child(_interview, "import", _LOADER)
+
+
+def facts(transcript: Transcript) -> NvmlFacts:
+    """What came of it.
 
     Answers given before the deadline, a crash of the library or the loss of a GPU are kept; every other
     reading is an Unread that names the call and what it returned.
     """
-    deadline = time.monotonic() + timeout_seconds
-    try:
-        child, pipe = _start()
-    except OSError as error:
-        detail = f"no process to ask NVML in: {error.strerror}"
-        return _nothing(Unread(source=_LOADER, why=Why.FAILED, detail=detail))
-    transcript = _Transcript()
-    try:
-        in_time = _listen(pipe, transcript, deadline)
-        state = "" if in_time else _state(child)
-    finally:
-        os.close(pipe)
-        ending = _bury(child)
-    if not in_time:
-        survived = "" if ending is not None else f"; it does not die when killed{_state(child)}"
-        transcript.end(Why.TIMEOUT, f"no answer within {timeout_seconds:g} s{state}{survived}")
-    elif not transcript.complete:
-        transcript.end(Why.FAILED, _death(ending))
-    return _facts(transcript)
-
-
-# --- The parent ---
-
-
-def _start() -> tuple[int, int]:
-    """Fork the child; its process id and the end of the pipe to read from."""
-    reader, writer = os.pipe()
-    parent = os.getpid()
-    try:
-        child = os.fork()
-    except OSError:
-        os.close(reader)
-        os.close(writer)
-        raise
-    if child == 0:
-        _run_child(writer, parent)
-    os.close(writer)
-    return child, reader
-
-
-def _listen(pipe: int, transcript: _Transcript, deadline: float) -> bool:
-    """Read what the child says until it ends (True) or the deadline passes (False)."""
-    poller = select.poll()
-    poller.register(pipe, select.POLLIN)
-    rest = b""
-    while True:
-        remaining = deadline - time.monotonic()
-        if remaining <= 0 or not poller.poll(max(1, int(remaining * 1000))):
-            return False
-        received = os.read(pipe, 65536)
-        if not received:
-            return True
-        *lines, rest = (rest + received).split(b"\n")
-        for line in lines:
-            transcript.add(*json.loads(line))
-
-
-def _state(child: int) -> str:
-    """What a child that does not answer is doing: state D is the driver's doing, R and S may be ours."""
-    try:
-        stat = Path(f"/proc/{child}/stat").read_text(encoding="ascii", errors="replace")
-        # The second field is the program's name in brackets, and may hold blanks.
-        state = stat.rpartition(")")[2].split()[0]
-    except (OSError, IndexError):
-        return ""
-    try:
-        where = Path(f"/proc/{child}/wchan").read_text(encoding="ascii", errors="replace").strip()
-    except OSError:
-        where = ""
-    return f" (process state {state}{f', in {where}' if where not in ('', '0') else ''})"
-
-
-def _bury(child: int) -> int | None:
-    """Kill the child and what it started; its wait status, None when it does not die.
-
-    A process in state D dies when the driver lets go of it, which may be never: it is left behind.
-    """
-    try:
-        os.killpg(child, signal.SIGKILL)
-    except OSError:
-        # It had no time yet to become the leader of a group of its own.
-        with contextlib.suppress(OSError):
-            os.kill(child, signal.SIGKILL)
-    give_up = time.monotonic() + _BURIAL_SECONDS
-    while True:
-        try:
-            buried, status = os.waitpid(child, os.WNOHANG)
-        except ChildProcessError:
-            # Whoever started us ignores SIGCHLD, so the kernel buries children unseen: its status is lost.
-            return 0
-        if buried:
-            return status
-        if time.monotonic() > give_up:
-            return None
-        time.sleep(0.005)
-
-
-def _death(ending: int | None) -> str:
-    if ending is None or not os.WIFSIGNALED(ending):
-        return "the process that asked NVML ended without an answer"
-    number = os.WTERMSIG(ending)
-    if number == signal.SIGKILL:
-        return "the process that asked NVML was killed from outside"
-    return f"the library crashed: {signal.strsignal(number)} (signal {number})"
-
-
-class _Transcript:
-    """What the child said, by question."""
-
-    def __init__(self) -> None:
-        self.complete = False
-        self._answers: dict[str, tuple[str, Any]] = {}
-        self._unread: dict[str, Unread] = {}
-        self._pending: tuple[str, str] | None = ("import", _LOADER)
-        self._stopped_at = ""
-
-    def add(self, word: str, key: str = "", call: str = "", *more: Any) -> None:
-        """One line of the child."""
-        self._pending = (key, call) if word == "asking" else None
-        if word == "answered":
-            self._answers[key] = (call, more[0])
-        elif word == "unread":
-            why, detail, code = more
-            self._unread[key] = Unread(source=call, why=Why(why), detail=detail, code=code)
-        elif word == "end":
-            self.complete = True
-
-    def end(self, why: Why, detail: str) -> None:
-        """The child says no more: the question it was at gets this reason, those behind it point to it."""
-        self._stopped_at = detail
-        if self._pending is not None:
-            key, call = self._pending
-            self._unread[key] = Unread(source=call, why=why, detail=detail)
-            self._stopped_at = f"{call}{_of_gpu(key)} came first and gave no answer"
-
-    def reading(self, key: str, calls: tuple[str, ...], convert: Callable[[Any], T]) -> Reading[T]:
-        """The answer to a question, or why there is none."""
-        if key in self._unread:
-            return self._unread[key]
-        if key not in self._answers:
-            return Unread(source=calls[0], why=Why.NOT_ASKED, detail=self._stopped_at)
-        call, value = self._answers[key]
-        try:
-            return convert(value)
-        except (TypeError, ValueError) as error:
-            return Unread(source=call, why=Why.GARBLED, detail=str(error))
-
-
-def _of_gpu(key: str) -> str:
-    index, dot, _ = key.partition(".")
-    return f" of GPU {index}" if dot else ""
-
-
-def _facts(transcript: _Transcript) -> NvmlFacts:
     for step, calls in (("import", (_LOADER,)), ("init", _INIT)):
         begun = transcript.reading(step, calls, bool)
         if isinstance(begun, Unread):
-            return _nothing(begun)
+            return NvmlFacts(driver_version=begun, nvml_version=begun, driver_cuda_version=begun, gpus=begun)
     count = transcript.reading("count", _HOST_CALLS["count"], _gpu_count)
     return NvmlFacts(
         driver_version=_host(transcript, "driver_version", lambda value: DriverVersion.parse(_text(value))),
@@ -265,15 +204,14 @@ def _facts(transcript: _Transcript) -> NvmlFacts:
     )
 
 
-def _nothing(unread: Unread) -> NvmlFacts:
-    return NvmlFacts(driver_version=unread, nvml_version=unread, driver_cuda_version=unread, gpus=unread)
+# --- The parent ---
 
 
-def _host(transcript: _Transcript, key: str, convert: Callable[[Any], T]) -> Reading[T]:
+def _host(transcript: Transcript, key: str, convert: Callable[[Any], T]) -> Reading[T]:
     return transcript.reading(key, _HOST_CALLS[key], convert)
 
 
-def _gpu(transcript: _Transcript, index: int) -> GpuFacts:
+def _gpu(transcript: Transcript, index: int) -> GpuFacts:
     handle = transcript.reading(f"{index}.handle", _HANDLE, bool)
 
     def ask(key: str, convert: Callable[[Any], T]) -> Reading[T]:
@@ -282,7 +220,8 @@ def _gpu(transcript: _Transcript, index: int) -> GpuFacts:
             return handle
         return transcript.reading(f"{index}.{key}", _GPU_CALLS[key], convert)
 
-    mig_enabled = ask("mig_mode", lambda value: value[0] == 1)
+    mig_enabled = ask("mig_mode", lambda value: _flag(value[0]))
+    fabric_state, fabric_health = _fabric(ask("fabric", list))
     return GpuFacts(
         index=index,
         uuid=ask("uuid", _text),
@@ -293,11 +232,48 @@ def _gpu(transcript: _Transcript, index: int) -> GpuFacts:
         memory_bytes=ask("memory", lambda value: _positive(value[0])),
         memory_free_bytes=ask("memory", lambda value: int(value[1])),
         mig_enabled=mig_enabled,
-        mig_devices=_mig_devices(transcript, index, mig_enabled),
+        mig_pending=ask("mig_mode", lambda value: _flag(value[1])),
+        mig_devices=handle if isinstance(handle, Unread) else _mig_devices(transcript, index, mig_enabled),
+        minor_number=ask("minor_number", int),
+        ecc_enabled=ask("ecc_mode", lambda value: _flag(value[0])),
+        ecc_pending=ask("ecc_mode", lambda value: _flag(value[1])),
+        ecc_uncorrected_volatile=ask("ecc_uncorrected_volatile", int),
+        ecc_uncorrected_aggregate=ask("ecc_uncorrected_aggregate", int),
+        ecc_corrected_volatile=ask("ecc_corrected_volatile", int),
+        ecc_sram_threshold_exceeded=ask("ecc_sram", _flag),
+        retired_pages=_sum(ask(f"retired_pages_{cause}_bit", int) for cause in ("single", "double")),
+        retired_pages_pending=ask("retired_pages_pending", _flag),
+        remapped_rows=ask("remapped_rows", _remapped_rows),
+        exhausted_banks=ask("exhausted_banks", int),
+        clocks_event_reasons=ask("clocks_event_reasons", _clocks_event_reasons),
+        temperature_celsius=ask("temperature", _celsius),
+        temperature_slowdown_celsius=ask("temperature_slowdown", _celsius),
+        temperature_shutdown_celsius=ask("temperature_shutdown", _celsius),
+        power_watts=ask("power", _watts),
+        power_limit_watts=ask("power_limit", _watts),
+        power_default_limit_watts=ask("power_default_limit", _watts),
+        pcie_generation=ask("pcie_generation", _of_the_link),
+        pcie_generation_max=ask("pcie_generation_max", _of_the_link),
+        pcie_width=ask("pcie_width", _of_the_link),
+        pcie_width_max=ask("pcie_width_max", _of_the_link),
+        pcie_replays=ask("pcie_replays", int),
+        nvlinks=handle if isinstance(handle, Unread) else _nvlinks(transcript, index),
+        performance_state=_performance_state(ask("performance_state", _state)),
+        compute_mode=ask("compute_mode", lambda value: _named(value, _COMPUTE_MODES)),
+        persistence_mode=ask("persistence_mode", _flag),
+        display_active=ask("display_active", _flag),
+        processes=_processes(transcript, ask),
+        fabric_state=fabric_state,
+        fabric_health=fabric_health,
+        recovery_action=ask("recovery_action", lambda value: _named(value, _RECOVERY_ACTIONS)),
+        inforom_valid=(
+            handle if isinstance(handle, Unread) else transcript.reading(f"{index}.inforom", _INFOROM, _flag)
+        ),
+        gsp_firmware=_gsp_firmware(ask("gsp_firmware", _text_or_nothing), ask("gsp_mode", _flag)),
     )
 
 
-def _mig_devices(transcript: _Transcript, index: int, mig_enabled: Reading[bool]) -> Reading[tuple[MigDevice, ...]]:
+def _mig_devices(transcript: Transcript, index: int, mig_enabled: Reading[bool]) -> Reading[tuple[MigDevice, ...]]:
     if isinstance(mig_enabled, Unread):
         # A GPU or driver without MIG has no instances: that much is known.
         return () if mig_enabled.why is Why.UNSUPPORTED else mig_enabled
@@ -306,18 +282,19 @@ def _mig_devices(transcript: _Transcript, index: int, mig_enabled: Reading[bool]
     most = transcript.reading(f"{index}.mig_count", _MIG_COUNT, _gpu_count)
     if isinstance(most, Unread):
         return most
-    devices = []
+    devices: list[MigDevice] = []
     for prefix in (f"{index}.mig.{place}" for place in range(most)):
         handle = transcript.reading(f"{prefix}.handle", _MIG_HANDLE, bool)
         if not isinstance(handle, Unread):
             devices.append(_mig_device(transcript, prefix))
         elif handle.code != _NOT_FOUND:
-            # An instance may be there or not: how many there are is unknown.
-            return handle
+            # An instance may be there or not: how many there are is unknown. A call that hung says so itself.
+            asked = (reading for one in devices[-1:] for reading in (one.uuid, one.name, one.memory_bytes))
+            return next((reading for reading in asked if isinstance(reading, Unread) and _hung(reading)), handle)
     return tuple(devices)
 
 
-def _mig_device(transcript: _Transcript, prefix: str) -> MigDevice:
+def _mig_device(transcript: Transcript, prefix: str) -> MigDevice:
     def ask(key: str, convert: Callable[[Any], T]) -> Reading[T]:
         return transcript.reading(f"{prefix}.{key}", _MIG_CALLS[key], convert)
 
@@ -372,92 +349,192 @@ def _pci_address(value: object) -> str:
     return f"{int(domain, 16):04x}:{rest.lower()}"
 
 
+def _flag(value: object) -> bool:
+    if value not in (0, 1):
+        raise ValueError(f"{value!r}, which is neither on nor off")
+    return bool(value)
+
+
+def _named(number: int, names: tuple[str, ...]) -> str:
+    if not 0 <= number < len(names):
+        raise ValueError(f"{number}, which has no name")
+    return names[number]
+
+
+def _sum(readings: Iterable[Reading[int]]) -> Reading[int]:
+    total = 0
+    for reading in readings:
+        if isinstance(reading, Unread):
+            return reading
+        total += reading
+    return total
+
+
+def _remapped_rows(value: list[int]) -> RemappedRows:
+    correctable, uncorrectable, pending, failure = value
+    return RemappedRows(
+        correctable=correctable, uncorrectable=uncorrectable, pending=_flag(pending), failure=_flag(failure)
+    )
+
+
+def _clocks_event_reasons(mask: int) -> tuple[str, ...]:
+    names = [name for bit, name in enumerate(_CLOCKS_EVENT_REASONS) if mask & 1 << bit]
+    # A reason that has no name yet slows the GPU all the same.
+    unnamed = mask >> len(_CLOCKS_EVENT_REASONS) << len(_CLOCKS_EVENT_REASONS)
+    return tuple(sorted([*names, hex(unnamed)] if unnamed else names))
+
+
+def _celsius(value: int) -> int:
+    if not -100 <= value <= 300:
+        raise ValueError(f"{value} degrees Celsius")
+    return value
+
+
+def _watts(milliwatts: int) -> float:
+    # A number that a 32-bit NVML uses for "not available".
+    if milliwatts >= 0xFFFF_FFFF:
+        raise ValueError(f"{milliwatts} mW")
+    return milliwatts / 1000
+
+
+def _of_the_link(value: int) -> int:
+    if not 0 < value <= 64:
+        raise ValueError(f"{value}, which no PCIe link has")
+    return value
+
+
+def _state(value: int) -> int:
+    if not 0 <= value <= 15 and value != _UNKNOWN_PERFORMANCE_STATE:
+        raise ValueError(f"P{value}")
+    return value
+
+
+def _performance_state(reading: Reading[int]) -> Reading[int]:
+    if reading != _UNKNOWN_PERFORMANCE_STATE:
+        return reading
+    return Unread(source=_GPU_CALLS["performance_state"][0], why=Why.UNSUPPORTED, detail="NVML_PSTATE_UNKNOWN")
+
+
+def _fabric(reading: Reading[list[Any]]) -> tuple[Reading[str], Reading[str]]:
+    """State and health of the GPU's registration with the fabric."""
+    if isinstance(reading, Unread):
+        return reading, reading
+    call, state, status, health = reading
+    told_state: Reading[str]
+    told_health: Reading[str]
+    if state == _FABRIC_STATES.index("completed") and status:
+        detail = f"registered with the fabric, which ended with nvmlReturn_t {status}"
+        told_state = Unread(source=call, why=Why.FAILED, detail=detail, code=status)
+    else:
+        told_state = _word(call, state, _FABRIC_STATES)
+    if health is None:
+        detail = "this driver does not tell how healthy the fabric is"
+        told_health = Unread(source=call, why=Why.UNSUPPORTED, detail=detail, code=_ARGUMENT_VERSION_MISMATCH)
+    else:
+        told_health = _word(call, health, _FABRIC_HEALTH)
+    return told_state, told_health
+
+
+def _word(call: str, number: int, names: tuple[str, ...]) -> Reading[str]:
+    try:
+        return _named(number, names)
+    except ValueError as error:
+        return Unread(source=call, why=Why.GARBLED, detail=str(error))
+
+
+def _text_or_nothing(value: object) -> str:
+    return _text(value) if value else ""
+
+
+def _gsp_firmware(version: Reading[str], enabled: Reading[bool]) -> Reading[str]:
+    """A GPU whose firmware is off tells no version; one that has no such processor tells neither."""
+    if isinstance(enabled, Unread) and _hung(enabled):
+        return enabled
+    switched_off = enabled is False and isinstance(version, Unread) and version.why is Why.UNSUPPORTED
+    return "" if switched_off else version
+
+
+def _hung(reading: Unread) -> bool:
+    """The call never came back; with a code it is NVML's own answer that the GPU was too slow."""
+    return reading.why is Why.TIMEOUT and reading.code is None
+
+
+def _nvlinks(transcript: Transcript, index: int) -> Reading[tuple[NvLink, ...]]:
+    links: list[NvLink] = []
+    for link in range(_MOST_NVLINKS):
+        active = transcript.reading(f"{index}.nvlink {link}", _NVLINK, _link_active)
+        if not isinstance(active, Unread):
+            links.append(NvLink(index=link, active=active))
+            continue
+        if active.code in (_INVALID_ARGUMENT, _NOT_SUPPORTED):
+            break
+        if active.why is not Why.GARBLED:
+            # How many links there are is unknown where the first did not answer; of the others, that it is there.
+            return (*links, NvLink(index=link, active=active)) if links else active
+        links.append(NvLink(index=link, active=active))
+    return tuple(links)
+
+
+def _link_active(state: int) -> bool:
+    # 2 is asleep, and wakes up when it is used.
+    if not 0 <= state <= 2:
+        raise ValueError(f"{state}, which is no state of a link")
+    return state != 0
+
+
+def _processes(
+    transcript: Transcript, ask: Callable[[str, Callable[[Any], list[Any]]], Reading[list[Any]]]
+) -> Reading[tuple[GpuProcess, ...]]:
+    compute, graphics = ask("compute_processes", list), ask("graphics_processes", list)
+    if isinstance(compute, Unread):
+        return compute
+    if isinstance(graphics, Unread):
+        if graphics.why is not Why.UNSUPPORTED:
+            return graphics
+        graphics = []
+    # What computes and draws is in both lists, with the same memory.
+    computing = {process for process, _ in compute}
+    drawing = [entry for entry in graphics if entry[0] not in computing]
+    return tuple(
+        _process(transcript, kind, *entry)
+        for kind, entries in (("compute", compute), ("graphics", drawing))
+        for entry in entries
+    )
+
+
+def _process(transcript: Transcript, kind: str, process: int, memory: int | None) -> GpuProcess:
+    call = _GPU_CALLS[f"{kind}_processes"][0]
+    unavailable = Unread(source=call, why=Why.UNSUPPORTED, detail="NVML_VALUE_NOT_AVAILABLE")
+    return GpuProcess(
+        process_id=process,
+        kind=kind,
+        memory_bytes=unavailable if memory is None else memory,
+        name=transcript.reading(f"name of {process}", _PROCESS_NAME, _text),
+    )
+
+
 # --- The child ---
 
 
-def _run_child(pipe: int, parent: int) -> NoReturn:
-    """Everything that happens after the fork; never returns, never speaks but through the pipe."""
-    status = 1
-    try:
-        pipe = _detach(pipe, parent)
-        _interview(_Speaker(pipe))
-        status = 0
-    finally:
-        # No handler of the parent's, no flushing of its buffers, no traceback.
-        os._exit(status)
-
-
-def _detach(pipe: int, parent: int) -> int:
-    """Cut the child off from the parent's files, signals and terminal; the pipe's new number."""
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGCHLD):
-        signal.signal(number, signal.SIG_DFL)
-    signal.set_wakeup_fd(-1)
-    os.setsid()
-    # Whatever a child in state D keeps open stays open for ever: a stdout whose reader waits for its end, a
-    # lock of the caller. Nothing is kept but the pipe, and no program that the library starts inherits it.
-    # The pipe moves first: its number is 0, 1 or 2 where the caller was started with those closed.
-    kept = 3
-    if pipe != kept:
-        os.dup2(pipe, kept, inheritable=False)
-    silence = os.open(os.devnull, os.O_RDWR)
-    for standard in (0, 1, 2):
-        os.dup2(silence, standard)
-    # Not a range up to the limit: containers set it to a thousand million.
-    for descriptor in [int(entry.name) for entry in Path("/proc/self/fd").iterdir()]:
-        if descriptor > kept:
-            # The listing's own descriptor is in the list, and closed by now.
-            with contextlib.suppress(OSError):
-                os.close(descriptor)
-    _die_with(parent)
-    return kept
-
-
-def _die_with(parent: int) -> None:
-    """End with the parent, however it ends, and leave no core file behind."""
-    import ctypes
-    import resource
-
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    set_parent_death_signal = 1  # PR_SET_PDEATHSIG of <linux/prctl.h>
-    ctypes.CDLL(None).prctl(set_parent_death_signal, signal.SIGKILL, 0, 0, 0)
-    if os.getppid() != parent:
-        os._exit(1)
-
-
-class _Speaker:
-    """The child's end of the pipe."""
-
-    def __init__(self, pipe: int) -> None:
-        self._pipe = pipe
-
-    def say(self, *words: object) -> None:
-        os.write(self._pipe, json.dumps(words).encode() + b"\n")
-
-    def unread(self, key: str, call: str, why: Why, detail: str, code: int | None = None) -> None:
-        # One line, and nothing that a terminal would obey.
-        shown = "".join(c if c.isprintable() else repr(c)[1:-1] for c in detail)
-        self.say("unread", key, call, why.value, shown, code)
-
-
-def _interview(speaker: _Speaker) -> None:
+def _interview(speaker: Speaker) -> None:
     """Import pynvml, load the library and put every question."""
-    speaker.say("asking", "import", _LOADER)
+    speaker.asking("import", _LOADER)
     try:
         import pynvml
     except Exception as error:
         speaker.unread("import", _LOADER, Why.FAILED, f"cannot be imported: {error}")
-    else:
-        speaker.say("answered", "import", _LOADER, True)
-        _Interviewer(speaker, pynvml).ask_everything()
-    speaker.say("end")
+        return
+    speaker.answered("import", _LOADER, True)
+    _Interviewer(speaker, pynvml).ask_everything()
 
 
 class _Interviewer:
     """Puts one question after another to pynvml."""
 
-    def __init__(self, speaker: _Speaker, nvml: Any) -> None:
+    def __init__(self, speaker: Speaker, nvml: Any) -> None:
         self._speaker = speaker
         self._nvml = nvml
+        self._processes: dict[int, None] = {}
         self._names = {
             value: name
             for name, value in vars(nvml).items()
@@ -473,7 +550,21 @@ class _Interviewer:
             "nvmlDeviceGetBrand": self._brand,
             "nvmlDeviceGetMemoryInfo_v2": lambda handle: self._memory(handle, version=nvml.nvmlMemory_v2),
             "nvmlDeviceGetMemoryInfo": self._memory,
+            "nvmlDeviceGetFieldValues": self._field,
+            "nvmlDeviceGetSramEccErrorStatus": self._sram_threshold_exceeded,
+            "nvmlDeviceGetRetiredPages": lambda *asked: len(nvml.nvmlDeviceGetRetiredPages(*asked)),
+            "nvmlDeviceGetRowRemapperHistogram": lambda handle: nvml.nvmlDeviceGetRowRemapperHistogram(handle).none,
+            "nvmlDeviceGetGpuFabricInfoV": self._fabric_info_v,
+            "nvmlDeviceGetGpuFabricInfo": lambda handle: self._fabric_info("nvmlDeviceGetGpuFabricInfo", 1, handle),
+            "nvmlDeviceGetGspFirmwareVersion": self._gsp_version,
+            "nvmlDeviceGetGspFirmwareMode": self._gsp_enabled,
+            "nvmlDeviceValidateInforom": self._inforom_is_valid,
         }
+        for kind in ("Compute", "Graphics"):
+            name = f"nvmlDeviceGet{kind}RunningProcesses"
+            for version in ("_v3", "_v2"):
+                self._special[name + version] = self._process_lister(name + version)
+            self._special[name] = lambda handle, name=name: self._processes_v1(name, handle)
 
     def ask_everything(self) -> None:
         """The whole interview, one GPU after the other."""
@@ -483,16 +574,29 @@ class _Interviewer:
         count = answers["count"]
         if count is None or count > _MOST_GPUS:
             return
+        handles: dict[int, Any] = {}
         for index in range(count):
             handle = self._ask(f"{index}.handle", _HANDLE, index, shown=bool)
             if handle is not None:
+                handles[index] = handle
                 self._ask_gpu(index, handle)
+        for index, handle in handles.items():
+            self._ask(f"{index}.inforom", _INFOROM, handle)
+        for process in list(self._processes)[:_MOST_NAMED_PROCESSES]:
+            self._ask(f"name of {process}", _PROCESS_NAME, process)
 
     def _ask_gpu(self, index: int, handle: Any) -> None:
-        answers = {key: self._ask(f"{index}.{key}", calls, handle) for key, calls in _GPU_CALLS.items()}
-        mode = answers["mig_mode"]
-        if mode is None or mode[0] != 1:
-            return
+        for key, calls in _GPU_CALLS.items():
+            answer = self._ask(f"{index}.{key}", calls, handle, *_ARGUMENTS.get(key, ()))
+            if key == "mig_mode" and answer is not None and answer[0] == 1:
+                self._ask_mig_devices(index, handle)
+            elif key.endswith("_processes"):
+                self._processes.update((process, None) for process, _ in answer or ())
+        for link in range(_MOST_NVLINKS):
+            if self._ask(f"{index}.nvlink {link}", _NVLINK, handle, link) is None:
+                break
+
+    def _ask_mig_devices(self, index: int, handle: Any) -> None:
         most = self._ask(f"{index}.mig_count", _MIG_COUNT, handle)
         for place in range(most if most is not None and most <= _MOST_GPUS else 0):
             instance = self._ask(f"{index}.mig.{place}.handle", _MIG_HANDLE, handle, place, shown=bool)
@@ -509,16 +613,17 @@ class _Interviewer:
     ) -> Any:
         """Put one question in its spellings, newest first; the value, or None once the reason was told."""
         for call in calls:
-            self._speaker.say("asking", key, call)
+            self._speaker.asking(key, call)
             try:
                 value = (self._special.get(call) or getattr(self._nvml, call))(*arguments)
             except Exception as error:
                 code = getattr(error, "value", None) if isinstance(error, self._nvml.NVMLError) else None
-                if code in _TRY_OLDER and call != calls[-1]:
+                # An AttributeError is an old pynvml's.
+                if (code in _TRY_OLDER or isinstance(error, AttributeError)) and call != calls[-1]:
                     continue
                 self._tell(key, call, error, code)
                 return None
-            self._speaker.say("answered", key, call, shown(value))
+            self._speaker.answered(key, call, shown(value))
             return value
         return None
 
@@ -526,12 +631,14 @@ class _Interviewer:
         if isinstance(error, UnicodeDecodeError):
             detail = f"text that is not UTF-8: {ascii(error.object)[1:]}"
             self._speaker.unread(key, call, Why.GARBLED, detail)
+        elif isinstance(error, AttributeError):
+            self._speaker.unread(key, call, Why.UNSUPPORTED, f"this version of pynvml has none: {error}")
         elif code is None:
             self._speaker.unread(key, call, Why.FAILED, f"{type(error).__name__}: {error}")
         elif code == _LIBRARY_NOT_FOUND and isinstance(error.__context__, OSError):
             # pynvml answers as NVML would, and keeps the loader's own words as the exception's context.
             words = str(error.__context__)
-            self._speaker.unread(key, call, _why_not_loaded(words), words, code)
+            self._speaker.unread(key, call, why_not_loaded(_LIBRARY, words), words, code)
         else:
             detail = f"{self._words(error, code)} ({self._names.get(code, 'nvmlReturn_t')} {code})"
             self._speaker.unread(key, call, _WHY.get(code, Why.FAILED), detail, code)
@@ -581,11 +688,100 @@ class _Interviewer:
         info = self._nvml.nvmlDeviceGetMemoryInfo(handle, **version)
         return info.total, info.free
 
+    def _field(self, handle: Any, field: int) -> Any:
+        (value,) = self._nvml.nvmlDeviceGetFieldValues(handle, [field])
+        code = value.nvmlReturn
+        if code:
+            # A driver that is older than the field may call its number an invalid argument.
+            raise self._nvml.NVMLError(_NOT_SUPPORTED if code == _INVALID_ARGUMENT else code)
+        return getattr(value.value, _VALUE_MEMBERS[value.valueType])
 
-def _why_not_loaded(words: str) -> Why:
-    if "Permission denied" in words:
-        return Why.FORBIDDEN
-    # A library that is there and lacks one of its own reports the other's name.
-    if f"{_LIBRARY}: " in words and "No such file" in words:
-        return Why.ABSENT
-    return Why.FAILED
+    def _sram_threshold_exceeded(self, handle: Any) -> int:
+        import ctypes
+
+        status = self._nvml.c_nvmlEccSramErrorStatus_v1_t()
+        self._nvml.nvmlDeviceGetSramEccErrorStatus(handle, ctypes.byref(status))
+        return int(status.bThresholdExceeded)
+
+    def _fabric_info_v(self, handle: Any) -> tuple[str, int, int, int | None]:
+        """Version 3 of the structure, else 2, which tells no health."""
+        call = "nvmlDeviceGetGpuFabricInfoV"
+        try:
+            return self._fabric_info(call, 3, handle)
+        except self._nvml.NVMLError as error:
+            if error.value != _ARGUMENT_VERSION_MISMATCH:
+                raise
+        return self._fabric_info(call, 2, handle)
+
+    def _fabric_info(self, call: str, version: int, handle: Any) -> tuple[str, int, int, int | None]:
+        """State, status and health; in a structure of our own, for that of pynvml 12.560 is longer than NVML's.
+
+        https://docs.nvidia.com/deploy/nvml-api/group__nvmlFabricDefs.html (2026-11)
+        """
+        import ctypes
+
+        class Info(ctypes.Structure):
+            _fields_ = (
+                *((("version", ctypes.c_uint),) if version > 1 else ()),
+                ("cluster", ctypes.c_ubyte * 16),
+                ("status", ctypes.c_uint),
+                ("clique", ctypes.c_uint32),
+                ("state", ctypes.c_uint),
+                *((("health_mask", ctypes.c_uint32),) if version > 1 else ()),
+                *((("health", ctypes.c_uint8),) if version > 2 else ()),
+            )
+
+        info = Info()
+        if version > 1:
+            info.version = version << 24 | ctypes.sizeof(Info)
+        getattr(self._nvml, call)(handle, ctypes.byref(info))
+        return call, info.state, info.status, info.health if version > 2 else None
+
+    def _gsp_version(self, handle: Any) -> str:
+        import ctypes
+
+        # Older versions of pynvml want these two to bring their own room.
+        text = (ctypes.c_char * 64)()
+        self._nvml.nvmlDeviceGetGspFirmwareVersion(handle, text)
+        return text.value.decode()
+
+    def _gsp_enabled(self, handle: Any) -> int:
+        import ctypes
+
+        enabled, by_default = ctypes.c_uint(), ctypes.c_uint()
+        self._nvml.nvmlDeviceGetGspFirmwareMode(handle, ctypes.byref(enabled), ctypes.byref(by_default))
+        return enabled.value
+
+    def _inforom_is_valid(self, handle: Any) -> bool:
+        try:
+            self._nvml.nvmlDeviceValidateInforom(handle)
+        except self._nvml.NVMLError as error:
+            if error.value != _CORRUPTED_INFOROM:
+                raise
+            return False
+        return True
+
+    def _process_lister(self, call: str) -> Callable[[Any], list[tuple[int, int | None]]]:
+        return lambda handle: [(one.pid, one.usedGpuMemory) for one in getattr(self._nvml, call)(handle)]
+
+    def _processes_v1(self, call: str, handle: Any) -> list[tuple[int, int | None]]:
+        """Of before MIG: a shorter structure, which pynvml no longer knows."""
+        import ctypes
+
+        class Process(ctypes.Structure):
+            _fields_ = (("pid", ctypes.c_uint), ("memory", ctypes.c_ulonglong))
+
+        count = ctypes.c_uint(0)
+        try:
+            self._call(call, handle, ctypes.byref(count), None)
+        except self._nvml.NVMLError as error:
+            if error.value != _INSUFFICIENT_SIZE:
+                raise
+        else:
+            return []
+        # Some may come meanwhile.
+        count = ctypes.c_uint(count.value * 2 + 5)
+        room = (Process * count.value)()
+        self._call(call, handle, ctypes.byref(count), room)
+        not_available = ctypes.c_ulonglong(-1).value
+        return [(one.pid, None if one.memory == not_available else one.memory) for one in room[: count.value]]

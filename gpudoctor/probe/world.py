@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -45,23 +46,32 @@ class World:
         """Whether something is there that this user can see."""
         try:
             return self.path(name).exists()
-        except OSError:
+        except (OSError, ValueError):
             return False
 
     def read(self, name: str) -> Reading[str]:
         """The text of a file, bytes that are no UTF-8 replaced."""
+        content = self.read_bytes(name)
+        return content if isinstance(content, Unread) else content.decode("utf-8", "replace")
+
+    def read_bytes(self, name: str, *, most_bytes: int = _MAX_FILE_BYTES) -> Reading[bytes]:
+        """The beginning of a file. A pipe that nobody writes to is empty; nothing is waited for."""
         try:
-            with self.path(name).open("rb") as file:
-                return file.read(_MAX_FILE_BYTES).decode("utf-8", "replace")
-        except OSError as error:
+            with open(self.path(name), "rb", opener=_without_waiting) as file:
+                return file.read(most_bytes) or b""
+        except (OSError, ValueError) as error:
             return unread_os_error(name, error)
 
     def entries(self, name: str) -> Reading[tuple[str, ...]]:
         """The names in a folder, sorted."""
         try:
             return tuple(sorted(entry.name for entry in self.path(name).iterdir()))
-        except OSError as error:
+        except (OSError, ValueError) as error:
             return unread_os_error(name, error)
+
+
+def _without_waiting(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NONBLOCK)
 
 
 # As many as Linux follows before it gives up. path_resolution(7)
@@ -99,8 +109,10 @@ def _parts(name: str) -> list[str]:
 _WHY = {errno.ENOENT: Why.ABSENT, errno.ENOTDIR: Why.ABSENT, errno.EACCES: Why.FORBIDDEN, errno.EPERM: Why.FORBIDDEN}
 
 
-def unread_os_error(source: str, error: OSError) -> Unread:
-    """A failed system call as a reason."""
+def unread_os_error(source: str, error: OSError | ValueError) -> Unread:
+    """A failed system call as a reason; ValueError is a name that no file can have."""
+    if isinstance(error, ValueError):
+        return Unread(source=source, why=Why.FAILED, detail=str(error))
     why = _WHY.get(error.errno or 0, Why.FAILED)
     detail = {Why.ABSENT: "no such file", Why.FORBIDDEN: "this user may not read it"}.get(why)
     return Unread(source=source, why=why, detail=detail or error.strerror or str(error), code=error.errno)

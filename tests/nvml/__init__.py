@@ -1,1 +1,1 @@
-"""The stand-in for NVIDIA's management library, in C, for the real pynvml to load."""
+"""The stand-ins for the driver's libraries, in C, for the real pynvml and ctypes to load."""

@@ -1,21 +1,36 @@
 /*
  * A stand-in for the driver's management library, libnvidia-ml.so.1: it answers what a data file says.
  *
- * The file is named by GPUDOCTOR_NVML_DATA and read when NVML is initialised. One statement a line; `#` begins
- * a comment; a value may hold \xHH for any byte and \\ for a backslash. A name that is not set is answered with
- * NVML_ERROR_NOT_SUPPORTED, as a GPU without that feature does. A file that cannot be read or understood aborts
- * the process: a test must never pass on a host that nobody described.
+ * The file is named by GPUDOCTOR_NVML_DATA and read when NVML is initialised; statements.h says how it is written and
+ * which faults it may ask for. A name that is not set is answered with NVML_ERROR_NOT_SUPPORTED, as a GPU without that
+ * feature does.
  *
  *     driver_version = 455.45.01
  *     nvml_version = 11.455.45.01
  *     cuda_driver_version = 11.1
  *     count = 3                           # answers nvmlDeviceGetCount_v2; left out: the number of GPUs below
+ *     process_name 4242 = /usr/bin/python3  # answers nvmlSystemGetProcessName; left out: NVML_ERROR_NOT_FOUND
  *     missing = nvmlDeviceGetMemoryInfo_v2  # the library is built without this symbol (see standin.py)
  *
  *     [gpu *]                             # what every GPU has that does not say otherwise itself
  *     name = GeForce RTX 3090
  *     compute_capability = 8.6
- *     memory_total = 24268 MiB            # also KiB, GiB, or bytes
+ *     memory_total = 24268 MiB            # also KiB, GiB, or bytes; memory_free, memory_used, memory_reserved
+ *     temperature = 41                    # temperature_slowdown, temperature_shutdown
+ *     power_usage_milliwatts = 28500      # power_limit_milliwatts, power_default_limit_milliwatts
+ *     clocks_event_reasons = 0x1          # the bits of nvmlClocksEventReason…
+ *     ecc_mode = 1                        # ecc_mode_pending; likewise mig_mode
+ *     ecc_uncorrected_volatile = 0        # ecc_uncorrected_aggregate, ecc_corrected_volatile, ecc_corrected_aggregate
+ *     ecc_sram_threshold_exceeded = 0
+ *     retired_pages_single_bit = 2        # retired_pages_double_bit, retired_pages_pending
+ *     remapped_rows = 1 0 0 0             # correctable, uncorrectable, pending, failure
+ *     exhausted_banks = 0
+ *     nvlinks = 1 1 0 !15                 # state of each link: active, active, inactive, an error's code
+ *     fabric_state = 3                    # fabric_status, an nvmlReturn_t; fabric_health: without it, no version 3
+ *     recovery_action = 0                 # field 230
+ *     inforom_valid = 1
+ *     gsp_firmware = 535.129.03           # gsp_enabled
+ *     compute_process = 4242 1024 MiB     # repeatable; without memory, not available; likewise graphics_process
  *
  *     [gpu 0]
  *     uuid = GPU-00c0ffee-0001-4000-8000-000000000001
@@ -25,34 +40,8 @@
  *     [mig 0.0]                           # MIG instance 0 of GPU 0
  *     name = NVIDIA A100-SXM4-40GB MIG 1g.5gb
  *
- * Faults stand at the head of the file or under a GPU or instance, where they hold for that device alone. The
- * call may end in `*`; the first statement that fits decides.
- *
- *     return nvmlInit* = 9                # the call answers with this nvmlReturn_t
- *     delay_ms nvmlInitWithFlags = 30     # ... after so many milliseconds
- *     hang nvmlDeviceGetName              # sleeps for ever, and a signal ends it
- *     hang nvmlDeviceGetName = spin       # uses the processor for ever
- *     hang nvmlDeviceGetName = uninterruptible   # state D, as in a driver that waits for a sick GPU
- *     hang nvmlDeviceGetName = helper     # starts a program and waits for it, as NVML does with nvidia-modprobe
- *     open nvmlDeviceGetName = PATH       # opens PATH: a file whose server never answers is a driver's D state
- *     abort nvmlDeviceGetName             # SIGABRT
- *     crash nvmlDeviceGetName             # SIGSEGV
- *
  * To add a call that reads a number, a pair of numbers or a text, add one line below.
  */
-#define _GNU_SOURCE
-#include <ctype.h>
-#include <fcntl.h>
-#include <signal.h>
-#include <stdarg.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/prctl.h>
-#include <time.h>
-#include <unistd.h>
-
 enum {
     SUCCESS = 0,
     UNINITIALIZED = 1,
@@ -60,207 +49,16 @@ enum {
     NOT_SUPPORTED = 3,
     NOT_FOUND = 6,
     INSUFFICIENT_SIZE = 7,
+    CORRUPTED_INFOROM = 14,
     GPU_IS_LOST = 15,
     ARGUMENT_VERSION_MISMATCH = 25,
 };
 
-enum { MAX_STATEMENTS = 2048, MAX_DEVICES = 256, MAX_TEXT = 512, ANY = -1 };
+#define LIBRARY "NVML"
+#define DATA_VARIABLE "GPUDOCTOR_NVML_DATA"
+#include "statements.h"
 
-/* A device is the key of its section in the file: a GPU, or an instance of one. The host is no device. */
-typedef struct {
-    int gpu; /* ANY: [gpu *] */
-    int mig; /* ANY: not an instance */
-    int lost;
-} device;
-
-typedef struct {
-    const device *section; /* NULL: the head of the file */
-    char name[MAX_TEXT];
-    char value[MAX_TEXT];
-    size_t length;
-} statement;
-
-static statement statements[MAX_STATEMENTS];
-static int statement_count;
-static device devices[MAX_DEVICES];
-static int device_count;
 static int initialised;
-
-static void give_up(const char *format, ...) __attribute__((format(printf, 1, 2), noreturn));
-
-static void give_up(const char *format, ...)
-{
-    va_list arguments;
-    va_start(arguments, format);
-    fputs("NVML stand-in: ", stderr);
-    vfprintf(stderr, format, arguments);
-    fputc('\n', stderr);
-    va_end(arguments);
-    abort();
-}
-
-static char *trimmed(char *text)
-{
-    while (isspace((unsigned char)*text))
-        text++;
-    char *end = text + strlen(text);
-    while (end > text && isspace((unsigned char)end[-1]))
-        *--end = '\0';
-    return text;
-}
-
-static size_t unescaped(const char *from, char *to, int line)
-{
-    char *start = to;
-    while (*from) {
-        if (*from != '\\') {
-            *to++ = *from++;
-        } else if (from[1] == '\\') {
-            *to++ = '\\';
-            from += 2;
-        } else if (from[1] == 'x' && isxdigit((unsigned char)from[2]) && isxdigit((unsigned char)from[3])) {
-            char digits[3] = {from[2], from[3], '\0'};
-            *to++ = (char)strtol(digits, NULL, 16);
-            from += 4;
-        } else {
-            give_up("line %d: a backslash goes before another or before xHH", line);
-        }
-    }
-    *to = '\0';
-    return (size_t)(to - start);
-}
-
-static device *section_named(const char *title, int line)
-{
-    device found = {ANY, ANY, 0};
-    int length = 0;
-    if (strcmp(title, "gpu *") != 0 && (sscanf(title, "gpu %d%n", &found.gpu, &length) != 1 || title[length])
-        && (sscanf(title, "mig %d.%d%n", &found.gpu, &found.mig, &length) != 2 || title[length]))
-        give_up("line %d: [%s] is none of [gpu *], [gpu 0], [mig 0.0]", line, title);
-    for (int i = 0; i < device_count; i++)
-        if (devices[i].gpu == found.gpu && devices[i].mig == found.mig)
-            return &devices[i];
-    if (device_count == MAX_DEVICES)
-        give_up("line %d: more than %d devices", line, MAX_DEVICES);
-    devices[device_count] = found;
-    return &devices[device_count++];
-}
-
-static void read_data(void)
-{
-    const char *path = getenv("GPUDOCTOR_NVML_DATA");
-    if (!path)
-        give_up("GPUDOCTOR_NVML_DATA is not set");
-    FILE *file = fopen(path, "re");
-    if (!file)
-        give_up("cannot read %s", path);
-    char buffer[MAX_TEXT];
-    const device *section = NULL;
-    statement_count = device_count = 0;
-    for (int line = 1; fgets(buffer, sizeof buffer, file); line++) {
-        if (!strchr(buffer, '\n') && !feof(file))
-            give_up("line %d: longer than %d bytes", line, MAX_TEXT - 2);
-        char *comment = strchr(buffer, '#');
-        if (comment)
-            *comment = '\0';
-        char *text = trimmed(buffer);
-        if (!*text)
-            continue;
-        size_t length = strlen(text);
-        if (*text == '[' && text[length - 1] == ']') {
-            text[length - 1] = '\0';
-            section = section_named(trimmed(text + 1), line);
-            continue;
-        }
-        char *value = strchr(text, '=');
-        if (value)
-            *value++ = '\0';
-        else if (strncmp(text, "hang ", 5) != 0 && strncmp(text, "abort ", 6) != 0 && strncmp(text, "crash ", 6) != 0)
-            give_up("line %d: expected NAME = VALUE", line);
-        if (statement_count == MAX_STATEMENTS)
-            give_up("line %d: more than %d statements", line, MAX_STATEMENTS);
-        statement *next = &statements[statement_count++];
-        next->section = section;
-        strcpy(next->name, trimmed(text));
-        next->length = unescaped(value ? trimmed(value) : "", next->value, line);
-    }
-    fclose(file);
-}
-
-static const statement *find(const device *section, const char *name)
-{
-    for (int i = 0; i < statement_count; i++)
-        if (statements[i].section == section && strcmp(statements[i].name, name) == 0)
-            return &statements[i];
-    return NULL;
-}
-
-static const device *device_at(int gpu, int mig)
-{
-    for (int i = 0; i < device_count; i++)
-        if (devices[i].gpu == gpu && devices[i].mig == mig)
-            return &devices[i];
-    return NULL;
-}
-
-static const statement *setting(const device *of, const char *name)
-{
-    const statement *own = find(of, name);
-    if (own || !of || of->mig != ANY)
-        return own;
-    const device *every = device_at(ANY, ANY);
-    return every ? find(every, name) : NULL;
-}
-
-static int fits(const char *pattern, const char *call)
-{
-    size_t length = strlen(pattern);
-    if (length && pattern[length - 1] == '*')
-        return strncmp(pattern, call, length - 1) == 0;
-    return strcmp(pattern, call) == 0;
-}
-
-static void hang(const char *how)
-{
-    if (strcmp(how, "spin") == 0)
-        for (volatile unsigned turns = 0;; turns++)
-            ;
-    if (strcmp(how, "helper") == 0 && vfork() == 0) {
-        execlp("sleep", "sleep", "600", (char *)NULL);
-        _exit(127);
-    }
-    /* The parent of a vfork waits in state D for its child, which dies with it. */
-    if (strcmp(how, "uninterruptible") == 0 && vfork() == 0)
-        prctl(PR_SET_PDEATHSIG, SIGKILL);
-    for (;;)
-        pause();
-}
-
-static int suffer(const statement *fault, const char *call)
-{
-    const char *pattern = strchr(fault->name, ' ');
-    if (!pattern || !fits(pattern + 1, call))
-        return SUCCESS;
-    if (strncmp(fault->name, "return ", 7) == 0)
-        return atoi(fault->value);
-    if (strncmp(fault->name, "hang ", 5) == 0)
-        hang(fault->value);
-    if (strncmp(fault->name, "abort ", 6) == 0)
-        abort();
-    if (strncmp(fault->name, "crash ", 6) == 0)
-        raise(SIGSEGV);
-    if (strncmp(fault->name, "open ", 5) == 0) {
-        int descriptor = open(fault->value, O_RDONLY | O_CLOEXEC);
-        if (descriptor >= 0)
-            close(descriptor);
-    }
-    if (strncmp(fault->name, "delay_ms ", 9) == 0) {
-        long milliseconds = atol(fault->value);
-        struct timespec pause_for = {milliseconds / 1000, milliseconds % 1000 * 1000000};
-        nanosleep(&pause_for, NULL);
-    }
-    return SUCCESS;
-}
 
 /* What stands before every answer: the faults of the device, of all GPUs, of the host. */
 static int begin(const char *call, device *of)
@@ -295,26 +93,13 @@ static int read_text(const char *call, device *of, const char *name, char *buffe
         return code;
     if (!buffer)
         return INVALID_ARGUMENT;
-    const statement *found = setting(of, name);
-    if (!found)
-        return NOT_SUPPORTED;
+    const statement *found;
+    code = told(of, name, &found);
+    if (code != SUCCESS)
+        return code;
     if (found->length + 1 > size)
         return INSUFFICIENT_SIZE;
     memcpy(buffer, found->value, found->length + 1);
-    return SUCCESS;
-}
-
-static int number(const device *of, const char *name, uint64_t *into)
-{
-    const statement *found = setting(of, name);
-    if (!found)
-        return NOT_SUPPORTED;
-    char *end;
-    uint64_t value = strtoull(found->value, &end, 0);
-    end = trimmed(end);
-    if (end == found->value || (*end && strcmp(end, "KiB") && strcmp(end, "MiB") && strcmp(end, "GiB")))
-        give_up("%s = %s is no number", name, found->value);
-    *into = value << (*end == 'K' ? 10 : *end == 'M' ? 20 : *end == 'G' ? 30 : 0);
     return SUCCESS;
 }
 
@@ -346,9 +131,10 @@ static int read_version(const char *call, device *of, const char *name, int *maj
     int code = begin(call, of);
     if (code != SUCCESS)
         return code;
-    const statement *found = setting(of, name);
-    if (!found)
-        return NOT_SUPPORTED;
+    const statement *found;
+    code = told(of, name, &found);
+    if (code != SUCCESS)
+        return code;
     if (sscanf(found->value, "%d.%d", major, minor) != 2)
         give_up("%s = %s is no MAJOR.MINOR", name, found->value);
     return SUCCESS;
@@ -392,6 +178,11 @@ NUMBER(nvmlDeviceGetMaxMigDeviceCount, "max_mig_devices")
 NUMBER(nvmlDeviceGetGpuInstanceId, "gpu_instance_id")
 NUMBER(nvmlDeviceGetComputeInstanceId, "compute_instance_id")
 
+NUMBER(nvmlDeviceGetPowerManagementDefaultLimit, "power_default_limit_milliwatts")
+NUMBER(nvmlDeviceGetPcieReplayCounter, "pcie_replays")
+NUMBER(nvmlDeviceGetRetiredPagesPendingStatus, "retired_pages_pending")
+
+PAIR(nvmlDeviceGetGspFirmwareMode, "gsp_enabled", "gsp_enabled_by_default")
 PAIR(nvmlDeviceGetMigMode, "mig_mode", "mig_mode_pending")
 PAIR(nvmlDeviceGetEccMode, "ecc_mode", "ecc_mode_pending")
 
@@ -555,6 +346,9 @@ EXPORT int nvmlDeviceGetPciInfo_v3(device *of, pci_info *info)
     return read_pci("nvmlDeviceGetPciInfo_v3", of, info, 1);
 }
 
+/* The interface numbers its structures by version and size. */
+#define VERSION(number, structure) ((unsigned)(number) << 24 | (unsigned)sizeof(structure))
+
 typedef struct {
     uint64_t total, free, used;
 } memory;
@@ -590,8 +384,286 @@ EXPORT int nvmlDeviceGetMemoryInfo(device *of, memory *into)
 
 EXPORT int nvmlDeviceGetMemoryInfo_v2(device *of, memory_v2 *into)
 {
-    /* Second version of a structure of this size, as the interface numbers them. */
-    if (into->version != (2u << 24 | sizeof *into))
+    if (into->version != VERSION(2, *into))
         return ARGUMENT_VERSION_MISMATCH;
     return read_memory("nvmlDeviceGetMemoryInfo_v2", of, into);
+}
+
+static int read_long_number(const char *call, device *of, const char *name, uint64_t *into)
+{
+    int code = begin(call, of);
+    return code != SUCCESS ? code : into ? number(of, name, into) : INVALID_ARGUMENT;
+}
+
+EXPORT int nvmlDeviceGetCurrentClocksEventReasons(device *of, uint64_t *reasons)
+{
+    return read_long_number("nvmlDeviceGetCurrentClocksEventReasons", of, "clocks_event_reasons", reasons);
+}
+
+EXPORT int nvmlDeviceGetCurrentClocksThrottleReasons(device *of, uint64_t *reasons)
+{
+    return read_long_number("nvmlDeviceGetCurrentClocksThrottleReasons", of, "clocks_event_reasons", reasons);
+}
+
+EXPORT int nvmlDeviceGetTotalEccErrors(device *of, unsigned kind, unsigned counter, uint64_t *count)
+{
+    static const char *const names[2][2] = {
+        {"ecc_corrected_volatile", "ecc_corrected_aggregate"},
+        {"ecc_uncorrected_volatile", "ecc_uncorrected_aggregate"},
+    };
+    if (kind > 1 || counter > 1)
+        return INVALID_ARGUMENT;
+    return read_long_number("nvmlDeviceGetTotalEccErrors", of, names[kind][counter], count);
+}
+
+typedef struct {
+    unsigned version;
+    uint64_t counters[11];
+    unsigned threshold_exceeded;
+} sram_errors;
+
+EXPORT int nvmlDeviceGetSramEccErrorStatus(device *of, sram_errors *into)
+{
+    if (into->version != VERSION(1, *into))
+        return ARGUMENT_VERSION_MISMATCH;
+    return read_number("nvmlDeviceGetSramEccErrorStatus", of, "ecc_sram_threshold_exceeded", &into->threshold_exceeded);
+}
+
+EXPORT int nvmlDeviceGetRetiredPages(device *of, unsigned cause, unsigned *count, uint64_t *addresses)
+{
+    unsigned pages;
+    const char *name = cause ? "retired_pages_double_bit" : "retired_pages_single_bit";
+    int code = cause > 1 ? INVALID_ARGUMENT : read_number("nvmlDeviceGetRetiredPages", of, name, &pages);
+    if (code != SUCCESS)
+        return code;
+    int too_small = *count < pages;
+    *count = pages;
+    if (too_small)
+        return INSUFFICIENT_SIZE;
+    for (unsigned i = 0; i < pages; i++)
+        addresses[i] = 0x1000ull * (i + 1);
+    return SUCCESS;
+}
+
+EXPORT int nvmlDeviceGetRemappedRows(device *of, unsigned *correctable, unsigned *uncorrectable, unsigned *pending,
+                                     unsigned *failure)
+{
+    int code = begin("nvmlDeviceGetRemappedRows", of);
+    const statement *found;
+    if (code == SUCCESS)
+        code = told(of, "remapped_rows", &found);
+    if (code == SUCCESS && sscanf(found->value, "%u %u %u %u", correctable, uncorrectable, pending, failure) != 4)
+        give_up("remapped_rows = %s is no four numbers", found->value);
+    return code;
+}
+
+/* Banks by how many spare rows they have left: all, many, some, few, none. */
+EXPORT int nvmlDeviceGetRowRemapperHistogram(device *of, unsigned histogram[5])
+{
+    unsigned exhausted;
+    int code = read_number("nvmlDeviceGetRowRemapperHistogram", of, "exhausted_banks", &exhausted);
+    for (int i = 0; code == SUCCESS && i < 5; i++)
+        histogram[i] = i == 0 ? 640 - exhausted : i == 4 ? exhausted : 0;
+    return code;
+}
+
+typedef struct {
+    unsigned version, sensor;
+    int temperature;
+} temperature_v1;
+
+EXPORT int nvmlDeviceGetTemperatureV(device *of, temperature_v1 *into)
+{
+    if (into->version != VERSION(1, *into))
+        return ARGUMENT_VERSION_MISMATCH;
+    if (into->sensor)
+        return INVALID_ARGUMENT;
+    return read_number("nvmlDeviceGetTemperatureV", of, "temperature", (unsigned *)&into->temperature);
+}
+
+EXPORT int nvmlDeviceGetTemperature(device *of, unsigned sensor, unsigned *into)
+{
+    return sensor ? INVALID_ARGUMENT : read_number("nvmlDeviceGetTemperature", of, "temperature", into);
+}
+
+EXPORT int nvmlDeviceGetTemperatureThreshold(device *of, unsigned which, unsigned *into)
+{
+    static const char *const names[] = {"temperature_shutdown", "temperature_slowdown"};
+    return which > 1 ? INVALID_ARGUMENT : read_number("nvmlDeviceGetTemperatureThreshold", of, names[which], into);
+}
+
+EXPORT int nvmlDeviceGetNvLinkState(device *of, unsigned link, unsigned *state)
+{
+    int code = begin("nvmlDeviceGetNvLinkState", of);
+    const statement *found;
+    if (code == SUCCESS && !(found = setting(of, "nvlinks")))
+        code = NOT_SUPPORTED;
+    if (code != SUCCESS)
+        return code;
+    const char *word = found->value;
+    for (unsigned i = 0; i < link && *word; i++) {
+        word += strcspn(word, " ");
+        word += strspn(word, " ");
+    }
+    if (!*word)
+        return INVALID_ARGUMENT;
+    if (*word == '!')
+        return atoi(word + 1);
+    *state = (unsigned)atoi(word);
+    return SUCCESS;
+}
+
+enum { FABRIC_INFO_V2_SIZE = 36 };
+
+typedef struct {
+    unsigned version;
+    unsigned char cluster[16];
+    int status;
+    unsigned clique, state, health_mask;
+    unsigned char health;
+} fabric_info;
+
+static int read_fabric(const char *call, device *of, int *status, unsigned *state)
+{
+    uint64_t value = 0;
+    int code = read_number(call, of, "fabric_state", state);
+    if (code == SUCCESS && number(of, "fabric_status", &value) == SUCCESS)
+        *status = (int)value;
+    return code;
+}
+
+EXPORT int nvmlDeviceGetGpuFabricInfoV(device *of, fabric_info *into)
+{
+    uint64_t health = 0;
+    int tells_health = number(of, "fabric_health", &health) == SUCCESS;
+    int wanted = into->version == VERSION(3, *into);
+    if (!wanted && into->version != (2u << 24 | FABRIC_INFO_V2_SIZE))
+        return ARGUMENT_VERSION_MISMATCH;
+    int code = read_fabric("nvmlDeviceGetGpuFabricInfoV", of, &into->status, &into->state);
+    if (code != SUCCESS)
+        return code;
+    if (wanted && !tells_health)
+        return ARGUMENT_VERSION_MISMATCH;
+    if (wanted)
+        into->health = (unsigned char)health;
+    return SUCCESS;
+}
+
+typedef struct {
+    unsigned char cluster[16];
+    int status;
+    unsigned clique, state;
+} fabric_info_v1;
+
+EXPORT int nvmlDeviceGetGpuFabricInfo(device *of, fabric_info_v1 *into)
+{
+    return read_fabric("nvmlDeviceGetGpuFabricInfo", of, &into->status, &into->state);
+}
+
+typedef struct {
+    unsigned field, scope;
+    int64_t timestamp, latency;
+    unsigned type; /* 1: unsigned */
+    int code;
+    union {
+        unsigned number;
+        uint64_t room;
+    } value;
+} field_value;
+
+enum { RECOVERY_ACTION = 230 };
+
+EXPORT int nvmlDeviceGetFieldValues(device *of, int count, field_value *values)
+{
+    int code = begin("nvmlDeviceGetFieldValues", of);
+    for (int i = 0; code == SUCCESS && i < count; i++) {
+        uint64_t told_number = 0;
+        values[i].code = values[i].field == RECOVERY_ACTION ? number(of, "recovery_action", &told_number)
+                                                            : INVALID_ARGUMENT;
+        values[i].type = 1;
+        values[i].value.number = (unsigned)told_number;
+    }
+    return code;
+}
+
+EXPORT int nvmlDeviceValidateInforom(device *of)
+{
+    unsigned valid = 0;
+    int code = read_number("nvmlDeviceValidateInforom", of, "inforom_valid", &valid);
+    return code == SUCCESS && !valid ? CORRUPTED_INFOROM : code;
+}
+
+EXPORT int nvmlDeviceGetGspFirmwareVersion(device *of, char *text)
+{
+    return read_text("nvmlDeviceGetGspFirmwareVersion", of, "gsp_firmware", text, 64);
+}
+
+typedef struct {
+    unsigned process;
+    uint64_t memory;
+} process_v1;
+
+typedef struct {
+    unsigned process;
+    uint64_t memory;
+    unsigned gpu_instance, compute_instance;
+} process_v2;
+
+/* Processes of a GPU in turn: the next one behind `after`, which is NULL at first. */
+static const statement *next_process(const device *of, const char *name, const statement *after)
+{
+    for (const statement *one = after ? after + 1 : statements; one < statements + statement_count; one++)
+        if (one->section == of && strcmp(one->name, name) == 0)
+            return one;
+    return NULL;
+}
+
+static int list_processes(const char *call, device *of, const char *name, unsigned *count, void *room, int long_ones)
+{
+    int code = begin(call, of);
+    if (code != SUCCESS)
+        return code;
+    unsigned there = 0;
+    for (const statement *one = NULL; (one = next_process(of, name, one));)
+        there++;
+    int too_small = *count < there;
+    *count = there;
+    if (too_small)
+        return INSUFFICIENT_SIZE;
+    unsigned i = 0;
+    for (const statement *one = NULL; (one = next_process(of, name, one)); i++) {
+        const char *text = one->value;
+        uint64_t process, memory = UINT64_MAX;
+        if (!scan_number(&text, &process))
+            give_up("%s = %s is no process", name, one->value);
+        text += strspn(text, " ");
+        if (*text && (!scan_number(&text, &memory) || *text))
+            give_up("%s = %s is no process and its memory", name, one->value);
+        if (long_ones)
+            ((process_v2 *)room)[i] = (process_v2){(unsigned)process, memory, UINT32_MAX, UINT32_MAX};
+        else
+            ((process_v1 *)room)[i] = (process_v1){(unsigned)process, memory};
+    }
+    return SUCCESS;
+}
+
+#define PROCESSES(call, name, long_ones) \
+    EXPORT int call(device *of, unsigned *count, void *room) \
+    { \
+        return list_processes(#call, of, name, count, room, long_ones); \
+    }
+
+PROCESSES(nvmlDeviceGetComputeRunningProcesses_v3, "compute_process", 1)
+PROCESSES(nvmlDeviceGetComputeRunningProcesses_v2, "compute_process", 1)
+PROCESSES(nvmlDeviceGetComputeRunningProcesses, "compute_process", 0)
+PROCESSES(nvmlDeviceGetGraphicsRunningProcesses_v3, "graphics_process", 1)
+PROCESSES(nvmlDeviceGetGraphicsRunningProcesses_v2, "graphics_process", 1)
+PROCESSES(nvmlDeviceGetGraphicsRunningProcesses, "graphics_process", 0)
+
+EXPORT int nvmlSystemGetProcessName(unsigned process, char *text, unsigned size)
+{
+    char name[32];
+    snprintf(name, sizeof name, "process_name %u", process);
+    int code = read_text("nvmlSystemGetProcessName", NULL, name, text, size);
+    return code == NOT_SUPPORTED && !setting(NULL, name) ? NOT_FOUND : code;
 }

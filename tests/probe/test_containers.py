@@ -15,7 +15,7 @@ from typing import Any
 import docker
 import pytest
 
-from gpudoctor.facts import EngineFacts
+from gpudoctor.facts import CdiSpec, DaemonConfiguration, EngineFacts, Package, ToolkitConfiguration
 from gpudoctor.probe import containers
 from gpudoctor.probe.world import World
 from gpudoctor.readings import Unread, Why
@@ -31,11 +31,22 @@ INFO = {
     "CgroupVersion": "2",
     "SecurityOptions": ["name=apparmor", "name=seccomp,profile=builtin"],
     "DockerRootDir": "/var/lib/docker",
+    "CDISpecDirs": ["/etc/cdi", "/var/run/cdi"],
+    "ContainersRunning": 3,
     "DiscoveredDevices": [
         {"Source": "cdi", "ID": "nvidia.com/gpu=all"},
         {"Source": "cdi", "ID": "nvidia.com/gpu=0"},
         {"Source": "other", "ID": "x"},
     ],
+}
+
+FILES = {
+    "etc/apt/sources.list.d/nvidia.list": "deb https://nvidia.github.io/libnvidia-container/stable/deb/amd64 /\n",
+    "etc/docker/daemon.json": '{"runtimes": {"nvidia": {"path": "nvidia-container-runtime"}}}',
+    "etc/enroot/enroot.conf": "#ENROOT_SYSCONF_PATH /etc/enroot\n",
+    "etc/nvidia-container-runtime/config.toml": '[nvidia-container-runtime]\nmode = "cdi"\n',
+    "home/.docker/config.json": '{"auths": {"nvcr.io": {"auth": "c2VjcmV0"}}}',
+    "var/run/cdi/nvidia.json": '{"kind": "nvidia.com/gpu", "devices": [{"name": "all"}]}',
 }
 
 
@@ -49,7 +60,12 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 
 def probe(
-    folder: Path, environ: Mapping[str, str] | None = None, *, seconds: float = 20, root: Path | None = None
+    folder: Path,
+    environ: Mapping[str, str] | None = None,
+    *,
+    seconds: float = 20,
+    root: Path | None = None,
+    packages: tuple[Package, ...] = (),
 ) -> EngineFacts:
     named = {"DOCKER_HOST": f"unix://{folder}/docker.sock"} if environ is None else environ
     return containers.probe(
@@ -57,7 +73,8 @@ def probe(
             root=root or folder,
             environ={"HOME": str(folder / "home"), **named},
             deadline=time.monotonic() + seconds,
-        )
+        ),
+        packages,
     )
 
 
@@ -68,9 +85,13 @@ def unread(reading: object) -> Unread:
 
 def test_a_sound_engine_is_read_whole(folder: Path) -> None:
     (folder / "var/lib/docker").mkdir(parents=True)
+    for name, text in FILES.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text)
     with engine(folder / "docker.sock", says({"/version": VERSION, "/info": INFO})):
-        found = probe(folder)
+        found = probe(folder, packages=(Package(name="nvidia-container-toolkit", version="1.17.8-1"),))
     disk = os.statvfs(folder)
+    assert isinstance(found.cdi_specs, tuple)
     assert found == EngineFacts(
         host=f"unix://{folder}/docker.sock",
         version="28.5.1",
@@ -83,8 +104,36 @@ def test_a_sound_engine_is_read_whole(folder: Path) -> None:
         security_options=("name=apparmor", "name=seccomp,profile=builtin"),
         data_root="/var/lib/docker",
         data_root_free_bytes=found.data_root_free_bytes,
+        cdi_spec_dirs=("/etc/cdi", "/var/run/cdi"),
+        running_containers=3,
+        daemon=DaemonConfiguration(
+            path="/etc/docker/daemon.json", runtimes=("nvidia",), default_runtime="", cdi=None, exec_options=()
+        ),
+        cdi_specs=(
+            CdiSpec(
+                path="/var/run/cdi/nvidia.json",
+                devices=("all",),
+                driver_version=found.cdi_specs[0].driver_version,
+                missing=(),
+                readable_by_all=True,
+            ),
+        ),
+        toolkit_version="1.17.8",
+        toolkit=ToolkitConfiguration(
+            path="/etc/nvidia-container-runtime/config.toml",
+            mode="cdi",
+            no_cgroups=False,
+            ldconfig="",
+            ldconfig_exists=None,
+            root="",
+        ),
+        toolkit_sources=("/etc/apt/sources.list.d/nvidia.list",),
+        registries=("nvcr.io",),
+        podman_version=found.podman_version,
+        enroot_hook="",
         toolkit_binaries=found.toolkit_binaries,
     )
+    assert unread(found.podman_version).why is Why.ABSENT
     assert isinstance(found.data_root_free_bytes, int)
     assert abs(found.data_root_free_bytes - disk.f_frsize * disk.f_bavail) < 1 << 30
 
@@ -100,6 +149,8 @@ def test_a_real_engine_is_read_as_its_own_client_reads_it(folder: Path, docker_h
     assert found.runtimes == tuple(sorted(info["Runtimes"]))
     assert (found.cgroup_driver, found.data_root) == (info["CgroupDriver"], info["DockerRootDir"])
     assert found.security_options == tuple(info["SecurityOptions"] or ())
+    assert found.running_containers == info["ContainersRunning"]
+    assert found.cdi_spec_dirs == tuple(info.get("CDISpecDirs") or ())
     assert isinstance(found.data_root_free_bytes, int)
 
 
@@ -108,6 +159,50 @@ def test_an_engine_older_than_cdi_lists_no_devices(folder: Path) -> None:
     with engine(folder / "docker.sock", says({"/version": VERSION, "/info": info})):
         found = probe(folder)
     assert (found.cdi_devices, found.security_options) == ((), ())
+
+
+def test_an_engine_older_than_cdi_has_no_folders_for_it_and_the_usual_ones_are_read(folder: Path) -> None:
+    (folder / "etc/cdi").mkdir(parents=True)
+    (folder / "etc/cdi/nvidia.json").write_text(FILES["var/run/cdi/nvidia.json"])
+    info = {key: value for key, value in INFO.items() if key != "CDISpecDirs"}
+    with engine(folder / "docker.sock", says({"/version": VERSION, "/info": info})):
+        found = probe(folder)
+    assert (found.cdi_spec_dirs, isinstance(found.cdi_specs, tuple)) == ((), True)
+    assert isinstance(found.cdi_specs, tuple)
+    assert [spec.path for spec in found.cdi_specs] == ["/etc/cdi/nvidia.json"]
+
+
+def test_files_of_this_machine_tell_nothing_of_an_engine_in_a_virtual_machine(folder: Path) -> None:
+    info = {**INFO, "OperatingSystem": "Docker Desktop"}
+    with engine(folder / "docker.sock", says({"/version": VERSION, "/info": info})):
+        found = probe(folder)
+    for reading in (found.daemon, found.toolkit, found.cdi_specs):
+        assert "virtual machine" in unread(reading).detail
+
+
+def test_files_are_read_where_no_engine_answers(folder: Path) -> None:
+    for name, text in FILES.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text)
+    found = probe(folder)
+    assert unread(found.running_containers).why is Why.ABSENT
+    assert isinstance(found.daemon, DaemonConfiguration)
+    assert isinstance(found.toolkit, ToolkitConfiguration)
+    assert isinstance(found.cdi_specs, tuple)
+
+
+def test_what_an_engine_says_can_be_printed(folder: Path) -> None:
+    """JSON may hold half a surrogate pair, which no output can encode."""
+    broken = "x\ud800"
+    info = {**INFO, "Runtimes": {broken: {}}, "DefaultRuntime": broken, "SecurityOptions": [broken]}
+    with engine(folder / "docker.sock", says({"/version": {**VERSION, "Version": broken}, "/info": info})):
+        found = probe(folder)
+    assert (found.version, found.runtimes, found.default_runtime, found.security_options) == (
+        "x?",
+        ("x?",),
+        "x?",
+        ("x?",),
+    )
 
 
 def hang(connection: socket.socket, path: str) -> None:
@@ -236,7 +331,8 @@ def test_an_engine_over_tcp_is_asked_and_its_disk_and_programs_are_not(folder: P
     thread.join()
     server.close()
     assert found.version == "28.5.1"
-    for reading in (found.data_root_free_bytes, found.toolkit_binaries):
+    files = (found.data_root_free_bytes, found.toolkit_binaries, found.daemon, found.toolkit, found.cdi_specs)
+    for reading in files:
         assert unread(reading).why is Why.UNSUPPORTED
 
 

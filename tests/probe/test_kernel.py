@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -92,7 +93,13 @@ def test_a_second_source_that_is_not_there_does_not_hide_why_the_first_was_unrea
 @given(text=st.binary(max_size=200))
 def test_no_bytes_crash_the_readers(tmp_path_factory: pytest.TempPathFactory, text: bytes) -> None:
     root = tmp_path_factory.mktemp("root")
-    for name in ("proc/driver/nvidia/version", "sys/module/nvidia/version", "proc/modules"):
+    for name in (
+        "proc/driver/nvidia/version",
+        "proc/driver/nvidia/params",
+        "proc/modules",
+        "sys/module/nvidia/version",
+        "sys/module/nvidia_uvm/parameters/uvm_disable_hmm",
+    ):
         write(root, name, text)
     device = pci(root, "0000:01:00.0")
     for name in ("vendor", "class", "device"):
@@ -220,6 +227,69 @@ def test_links_that_lead_in_a_circle_end(tmp_path: Path) -> None:
     (tmp_path / "a").symlink_to("/b")
     (tmp_path / "b").symlink_to("/a")
     assert why(world(tmp_path).read("/a")) is Why.ABSENT
+
+
+def test_nvswitches_are_bridges_of_nvidias(tmp_path: Path) -> None:
+    for number, (kind, device) in enumerate(
+        [("0x068000", "0x22a3"), ("0x068000", "0x1af1"), ("0x068000", "0x0269"), ("0x060400", "0x22a3")]
+    ):
+        (pci(tmp_path, f"0000:0{number}:00.0", kind=kind, driver="") / "device").write_text(f"{device}\n")
+    pci(tmp_path, "0000:08:00.0", vendor="0x8086", kind="0x068000", driver="")
+    found = kernel.probe(world(tmp_path))
+    assert (found.nvswitches, found.pci_gpus) == (2, ())
+
+
+def test_an_nvswitch_whose_number_is_garbled_is_not_counted_out(tmp_path: Path) -> None:
+    (pci(tmp_path, "0000:01:00.0", kind="0x068000", driver="") / "device").write_text("?\n")
+    assert why(kernel.probe(world(tmp_path)).nvswitches) is Why.GARBLED
+
+
+# --- Parameters of the modules, links to device nodes ---
+
+
+@pytest.mark.parametrize(("text", "answer"), [("Y\n", True), ("N\n", False), ("1", True), ("", Why.GARBLED)])
+def test_hmm_is_a_parameter_of_uvm(tmp_path: Path, text: str, answer: object) -> None:
+    assert why(kernel.probe(world(tmp_path)).uvm_hmm_disabled) is Why.ABSENT
+    write(tmp_path, "sys/module/nvidia_uvm/parameters/uvm_disable_hmm", text)
+    found = kernel.probe(world(tmp_path)).uvm_hmm_disabled
+    assert (why(found) or found) == answer
+
+
+PARAMETERS = "ResmanDebugLevel: 4294967295\nPreserveVideoMemoryAllocations: {}\nEnableS0ixPowerManagement: 0\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "answer"),
+    [(PARAMETERS.format(1), True), (PARAMETERS.format(0), False), ("ResmanDebugLevel: 1\n", Why.UNSUPPORTED)],
+)
+def test_what_outlives_a_suspend_is_a_parameter(tmp_path: Path, text: str, answer: object) -> None:
+    write(tmp_path, "proc/driver/nvidia/params", text)
+    found = kernel.probe(world(tmp_path)).preserves_video_memory
+    assert (why(found) or found) == answer
+
+
+def test_links_of_dev_char_lead_to_device_nodes_or_do_not(tmp_path: Path) -> None:
+    assert why(kernel.probe(world(tmp_path)).char_links) is Why.ABSENT
+    folder = tmp_path / "dev/char"
+    (tmp_path / "dev").mkdir()
+    assert kernel.probe(world(tmp_path)).char_links is False
+    folder.mkdir()
+    (folder / "1:3").symlink_to("../null")
+    assert kernel.probe(world(tmp_path)).char_links is False
+    (folder / "195:0").symlink_to("../nvidia0")
+    assert kernel.probe(world(tmp_path)).char_links is True
+
+
+def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    (tmp_path / "proc").mkdir()
+    os.mkfifo(tmp_path / "proc/modules")
+    assert kernel.probe(world(tmp_path)).modules == ()
+
+
+def test_a_name_that_no_file_can_have_is_unread(tmp_path: Path) -> None:
+    assert why(world(tmp_path).read("/a\0b")) is Why.FAILED
+    assert why(world(tmp_path).entries("/a\0b")) is Why.FAILED
+    assert not world(tmp_path).exists("/a\0b")
 
 
 def test_a_file_without_an_end_is_read_to_a_limit(tmp_path: Path) -> None:

@@ -2,124 +2,38 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import signal
 import subprocess
 import sys
 import time
-import uuid
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pynvml
 import pytest
 
 from gpudoctor.document import decode
-from gpudoctor.facts import GpuFacts, MigDevice
+from gpudoctor.facts import GpuFacts, GpuProcess, MigDevice, NvLink, RemappedRows
 from gpudoctor.probe.nvml import NvmlFacts
-from gpudoctor.readings import Reading, Unread, Why
-from gpudoctor.versions import ComputeCapability, CudaVersion, DriverVersion
+from gpudoctor.readings import Unread, Why
+from gpudoctor.versions import ComputeCapability, DriverVersion
 from tests.nvml import standin
-from tests.nvml.stuck_file import stuck_file
-
-ROOT = Path(__file__).parents[2]
-
-PATIENCE_SECONDS = 20.0
-"""For whatever must answer; a probe of the stand-in takes 20 ms."""
-
-HANG_SECONDS = 1.0
-"""Deadline of probes that hang."""
-
-CODES = tuple(
-    sorted({value for name, value in vars(pynvml).items() if name.startswith("NVML_ERROR_") and isinstance(value, int)})
+from tests.nvml.asker import (
+    CODES,
+    HANG_SECONDS,
+    ROOT,
+    UNKNOWN_CODE,
+    Asker,
+    Outcome,
+    gpus_of,
+    healthy,
+    healthy_gpu,
+    unread,
 )
-"""Every return code that pynvml has a name for."""
-
-UNKNOWN_CODE = 77
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
-    """One probe in a process of its own."""
-
-    facts: NvmlFacts
-    seconds: float
-    imported: tuple[str, ...]
-
-
-class Asker:
-    """Runs the probe where LD_LIBRARY_PATH names the stand-in."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.mark = uuid.uuid4().hex
-
-    def command(self, seconds: float, *texts: str) -> tuple[str, ...]:
-        """The process that probes each host of `texts`."""
-        files: list[str] = []
-        for text in texts:
-            path = self.folder / f"{uuid.uuid4().hex}.txt"
-            path.write_text(text, encoding="utf-8")
-            files.append(str(path))
-        return (sys.executable, "-W", "error", "-m", "tests.nvml.ask", f"{seconds}", *files)
-
-    def environment(self, text: str = "") -> dict[str, str]:
-        """The library that a host's data file asks for, and a mark by which survivors are found."""
-        library = standin.library_folder(standin.missing_calls(text))
-        return self.base_environment() | {"LD_LIBRARY_PATH": str(library)}
-
-    def base_environment(self) -> dict[str, str]:
-        """Everything but a library."""
-        return dict(os.environ) | {"GPUDOCTOR_TEST_MARK": self.mark, "PYTHONPATH": str(ROOT)}
-
-    def ask(
-        self,
-        *texts: str,
-        seconds: float = PATIENCE_SECONDS,
-        environment: Mapping[str, str] | None = None,
-        prefix: tuple[str, ...] = (),
-    ) -> tuple[Outcome, ...]:
-        """Probe each host of `texts` with the library that the first of them asks for."""
-        ended = subprocess.run(
-            (*prefix, *self.command(seconds, *texts)),
-            env=dict(environment or self.environment(texts[0])),
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-            cwd=ROOT,
-        )
-        assert ended.stderr == ""
-        assert ended.returncode == 0
-        return tuple(_outcome(line) for line in ended.stdout.splitlines())
-
-    def ask_one(self, text: str, seconds: float = PATIENCE_SECONDS) -> NvmlFacts:
-        """The facts of one host."""
-        (outcome,) = self.ask(text, seconds=seconds)
-        return outcome.facts
-
-    def survivors(self) -> list[int]:
-        """Processes that carry this asker's mark and are no zombies."""
-        found = []
-        for folder in Path("/proc").iterdir():
-            if not folder.name.isdigit():
-                continue
-            try:
-                if f"GPUDOCTOR_TEST_MARK={self.mark}".encode() in (folder / "environ").read_bytes():
-                    found.append(int(folder.name))
-            except OSError:
-                continue
-        return found
-
-    def assert_nothing_left(self) -> None:
-        """Killed processes are gone within moments."""
-        give_up = time.monotonic() + 5
-        while self.survivors() and time.monotonic() < give_up:
-            time.sleep(0.02)
-        assert self.survivors() == []
+from tests.nvml.stuck_file import stuck_file
 
 
 @pytest.fixture
@@ -127,49 +41,10 @@ def asker(tmp_path: Path) -> Asker:
     return Asker(tmp_path)
 
 
-def _outcome(line: str) -> Outcome:
-    document: dict[str, Any] = json.loads(line)
-    return Outcome(
-        facts=decode(NvmlFacts, document["facts"]),
-        seconds=document["seconds"],
-        imported=tuple(document["imported"]),
-    )
-
-
-def unread(reading: Reading[Any]) -> Unread:
-    assert isinstance(reading, Unread)
-    assert reading.detail
-    return reading
-
-
-def gpus_of(facts: NvmlFacts) -> tuple[GpuFacts, ...]:
-    assert not isinstance(facts.gpus, Unread)
-    return facts.gpus
-
-
-def healthy_gpu(index: int) -> GpuFacts:
-    """What standin.describe() gives GPU `index`."""
-    return GpuFacts(
-        index=index,
-        uuid=f"GPU-{index:08x}-0001-4000-8000-000000000001",
-        name="NVIDIA A100-SXM4-40GB",
-        pci_address=f"0000:{index + 1:02x}:00.0",
-        compute_capability=ComputeCapability("8.0"),
-        brand="nvidia",
-        memory_bytes=40960 << 20,
-        memory_free_bytes=(40960 - 626) << 20,
-        mig_enabled=False,
-        mig_devices=(),
-    )
-
-
-def healthy(gpus: int) -> NvmlFacts:
-    return NvmlFacts(
-        driver_version=DriverVersion("535.129.03"),
-        nvml_version="12.535.129.03",
-        driver_cuda_version=CudaVersion("12.2"),
-        gpus=tuple(healthy_gpu(index) for index in range(gpus)),
-    )
+def but_for_the_last_questions(index: int, gpu: GpuFacts) -> GpuFacts:
+    """Healthy, but that a hang or a crash came before what is asked last of all."""
+    assert unread(gpu.inforom_valid).why is Why.NOT_ASKED
+    return dataclasses.replace(healthy_gpu(index), inforom_valid=gpu.inforom_valid)
 
 
 # --- Healthy hosts ---
@@ -212,7 +87,7 @@ def test_mig_mode_without_instances_is_an_empty_list(asker: Asker) -> None:
 
 def test_a_mode_that_waits_for_a_reset_is_not_the_mode(asker: Asker) -> None:
     text = standin.describe(1, of_gpu={0: ["mig_mode_pending = 1"]})
-    assert gpus_of(asker.ask_one(text)) == (healthy_gpu(0),)
+    assert gpus_of(asker.ask_one(text)) == (dataclasses.replace(healthy_gpu(0), mig_pending=True),)
 
 
 def test_a_lost_mig_instance_leaves_their_number_unknown(asker: Asker) -> None:
@@ -222,11 +97,206 @@ def test_a_lost_mig_instance_leaves_their_number_unknown(asker: Asker) -> None:
     assert unread(gpu.mig_devices).code == pynvml.NVML_ERROR_GPU_IS_LOST
 
 
+# --- Values ---
+
+
+@pytest.mark.parametrize(
+    ("statement", "field", "value"),
+    [
+        ("clocks_event_reasons = 0", "clocks_event_reasons", ()),
+        (
+            "clocks_event_reasons = 0xc8",
+            "clocks_event_reasons",
+            ("hw_power_brake_slowdown", "hw_slowdown", "hw_thermal_slowdown"),
+        ),
+        ("clocks_event_reasons = 0x401", "clocks_event_reasons", ("0x400", "gpu_idle")),
+        ("ecc_uncorrected_volatile = 18446744073709551615", "ecc_uncorrected_volatile", (1 << 64) - 1),
+        ("ecc_mode = 0\necc_mode_pending = 1", "ecc_pending", True),
+        ("ecc_sram_threshold_exceeded = 1", "ecc_sram_threshold_exceeded", True),
+        ("retired_pages_single_bit = 3\nretired_pages_double_bit = 60", "retired_pages", 63),
+        ("retired_pages_pending = 1", "retired_pages_pending", True),
+        (
+            "remapped_rows = 0 9 1 1",
+            "remapped_rows",
+            RemappedRows(correctable=0, uncorrectable=9, pending=True, failure=True),
+        ),
+        ("exhausted_banks = 2", "exhausted_banks", 2),
+        ("temperature = -5", "temperature_celsius", -5),
+        ("power_limit_milliwatts = 87500", "power_limit_watts", 87.5),
+        ("pcie_width = 8", "pcie_width", 8),
+        ("compute_mode = 3", "compute_mode", "exclusive_process"),
+        ("compute_mode = 2", "compute_mode", "prohibited"),
+        ("persistence_mode = 0", "persistence_mode", False),
+        ("display_active = 1", "display_active", True),
+        ("performance_state = 15", "performance_state", 15),
+        ("nvlinks = 2 0", "nvlinks", (NvLink(index=0, active=True), NvLink(index=1, active=False))),
+        (f"nvlinks = {'1 ' * 40}", "nvlinks", tuple(NvLink(index=link, active=True) for link in range(36))),
+        ("fabric_state = 2", "fabric_state", "in_progress"),
+        ("fabric_health = 3", "fabric_health", "limited_capacity"),
+        ("recovery_action = 4", "recovery_action", "drain_and_reset"),
+        ("inforom_valid = 0", "inforom_valid", False),
+        ("gsp_firmware = !3\ngsp_enabled = 0", "gsp_firmware", ""),
+    ],
+)
+def test_a_value_is_read_as_the_facts_word_it(asker: Asker, statement: str, field: str, value: object) -> None:
+    first, second = gpus_of(asker.ask_one(standin.describe(2, of_gpu={0: [statement]})))
+    assert getattr(first, field) == value
+    assert second == healthy_gpu(1)
+
+
+@pytest.mark.parametrize(
+    ("statement", "field", "shown"),
+    [
+        ("ecc_mode = 7", "ecc_enabled", "7"),
+        ("compute_mode = 9", "compute_mode", "9"),
+        ("recovery_action = 4711", "recovery_action", "4711"),
+        ("temperature = 4000", "temperature_celsius", "4000"),
+        ("power_usage_milliwatts = 0xffffffff", "power_watts", "4294967295"),
+        ("pcie_generation = 0xffffffff", "pcie_generation", "4294967295"),
+        ("pcie_max_width = 0", "pcie_width_max", "0"),
+        ("performance_state = 77", "performance_state", "P77"),
+        ("fabric_state = 12", "fabric_state", "12"),
+        ("fabric_health = 200", "fabric_health", "200"),
+        (r"gsp_firmware = \xff", "gsp_firmware", r"\xff"),
+    ],
+)
+def test_a_number_that_means_nothing_is_garbled(asker: Asker, statement: str, field: str, shown: str) -> None:
+    first, second = gpus_of(asker.ask_one(standin.describe(2, of_gpu={0: [statement]})))
+    reason = unread(getattr(first, field))
+    assert reason.why is Why.GARBLED
+    assert shown in reason.detail
+    assert second == healthy_gpu(1)
+
+
+def test_a_performance_state_that_nvml_does_not_know_is_unsupported(asker: Asker) -> None:
+    (gpu,) = gpus_of(asker.ask_one(standin.describe(1, of_gpu={0: ["performance_state = 32"]})))
+    assert unread(gpu.performance_state).why is Why.UNSUPPORTED
+
+
+def test_a_gpu_without_nvlink_has_no_links(asker: Asker) -> None:
+    text = standin.describe(1).replace("nvlinks = 1 1 0\n", "")
+    assert gpus_of(asker.ask_one(text))[0].nvlinks == ()
+
+
+def test_a_link_that_does_not_answer_is_there_all_the_same(asker: Asker) -> None:
+    (gpu,) = gpus_of(asker.ask_one(standin.describe(1, of_gpu={0: ["nvlinks = 1 !15"]})))
+    assert not isinstance(gpu.nvlinks, Unread)
+    first, second = gpu.nvlinks
+    assert first.active is True
+    assert unread(second.active).code == pynvml.NVML_ERROR_GPU_IS_LOST
+
+
+def test_a_fabric_that_ended_with_an_error_is_not_called_completed(asker: Asker) -> None:
+    (gpu,) = gpus_of(asker.ask_one(standin.describe(1, of_gpu={0: ["fabric_status = 999"]})))
+    reason = unread(gpu.fabric_state)
+    assert (reason.why, reason.code) == (Why.FAILED, 999)
+    assert gpu.fabric_health == "healthy"
+
+
+@pytest.mark.parametrize("fault", ["missing = nvmlDeviceGetGpuFabricInfoV", ""])
+def test_a_driver_that_tells_no_health_of_the_fabric_still_tells_its_state(asker: Asker, fault: str) -> None:
+    text = standin.describe(1, fault).replace("fabric_health = 1\n", "")
+    (gpu,) = gpus_of(asker.ask_one(text))
+    assert gpu.fabric_state == "completed"
+    assert unread(gpu.fabric_health).why is Why.UNSUPPORTED
+
+
+@pytest.mark.parametrize("code", [2, 3])
+def test_a_field_that_the_driver_is_too_old_for_is_unsupported(asker: Asker, code: int) -> None:
+    (gpu,) = gpus_of(asker.ask_one(standin.describe(1, of_gpu={0: [f"recovery_action = !{code}"]})))
+    reason = unread(gpu.recovery_action)
+    assert (reason.why, reason.code) == (Why.UNSUPPORTED, pynvml.NVML_ERROR_NOT_SUPPORTED)
+
+
+# --- Processes ---
+
+
+@pytest.mark.parametrize("faults", [(), ("_v3",), ("_v3", "_v2")])
+def test_every_version_of_the_list_of_processes_reads_alike(asker: Asker, faults: tuple[str, ...]) -> None:
+    missing = [
+        f"missing = nvmlDeviceGet{kind}RunningProcesses{version}"
+        for version in faults
+        for kind in ("Compute", "Graphics")
+    ]
+    own = [
+        "compute_process = 4242 1024 MiB",
+        "compute_process = 77",
+        "graphics_process = 4242 1024 MiB",
+        "graphics_process = 1300 8 MiB",
+    ]
+    (gpu,) = gpus_of(asker.ask_one(standin.describe(1, *missing, of_gpu={0: own})))
+    assert not isinstance(gpu.processes, Unread)
+    python, other, desktop = gpu.processes
+    assert python == GpuProcess(process_id=4242, kind="compute", memory_bytes=1 << 30, name="/usr/bin/python3")
+    assert (other.process_id, other.kind) == (77, "compute")
+    assert unread(other.memory_bytes).why is Why.UNSUPPORTED
+    assert unread(other.name).code == pynvml.NVML_ERROR_NOT_FOUND
+    assert (desktop.process_id, desktop.kind, desktop.memory_bytes) == (1300, "graphics", 8 << 20)
+
+
+def test_a_process_whose_name_may_not_be_asked_is_listed(asker: Asker) -> None:
+    text = standin.describe(1, "return nvmlSystemGetProcessName = 4", of_gpu={0: ["compute_process = 4242 1 GiB"]})
+    (gpu,) = gpus_of(asker.ask_one(text))
+    assert not isinstance(gpu.processes, Unread)
+    (process,) = gpu.processes
+    assert process.memory_bytes == 1 << 30
+    assert unread(process.name).why is Why.FORBIDDEN
+
+
+@pytest.mark.parametrize("name", [r"\x1b[2J", r"\xff\xfe", ""])
+def test_a_process_with_a_name_that_is_no_text_is_listed(asker: Asker, name: str) -> None:
+    text = standin.describe(1, f"process_name 7 = {name}", of_gpu={0: ["compute_process = 7"]})
+    (gpu,) = gpus_of(asker.ask_one(text))
+    assert not isinstance(gpu.processes, Unread)
+    assert unread(gpu.processes[0].name).why is Why.GARBLED
+
+
+def test_hundreds_of_processes_are_listed_and_named_within_reason(asker: Asker) -> None:
+    own = [f"compute_process = {1000 + number} 1 MiB" for number in range(400)]
+    names = [f"process_name {1000 + number} = python" for number in range(400)]
+    (gpu,) = gpus_of(asker.ask_one(standin.describe(1, *names, of_gpu={0: own})))
+    assert not isinstance(gpu.processes, Unread)
+    assert len(gpu.processes) == 400
+    assert sum(process.name == "python" for process in gpu.processes) == 256
+    assert unread(gpu.processes[-1].name).why is Why.NOT_ASKED
+
+
+def test_a_hang_at_the_name_of_a_process_costs_nothing_else(asker: Asker) -> None:
+    text = standin.describe(2, "hang nvmlSystemGetProcessName", of_gpu={0: ["compute_process = 4242 1 GiB"]})
+    (outcome,) = asker.ask(text, seconds=HANG_SECONDS)
+    first, second = gpus_of(outcome.facts)
+    assert not isinstance(first.processes, Unread)
+    assert dataclasses.replace(first, processes=()) == healthy_gpu(0)
+    assert second == healthy_gpu(1)
+    reason = unread(first.processes[0].name)
+    assert (reason.source, reason.why) == ("nvmlSystemGetProcessName", Why.TIMEOUT)
+
+
+# --- Older versions of pynvml ---
+
+
+def test_a_pynvml_that_lacks_what_is_new_asks_the_older_calls(asker: Asker, tmp_path: Path) -> None:
+    lacking = ("nvmlDeviceGetTemperatureV", "nvmlDeviceGetGpuFabricInfoV", "nvmlDeviceGetRemappedRows")
+    (tmp_path / "pynvml.py").write_text(
+        f"exec(compile(open({pynvml.__file__!r}).read(), {pynvml.__file__!r}, 'exec'))\n"
+        + "".join(f"del {name}\n" for name in lacking)
+    )
+    environment = asker.environment() | {"PYTHONPATH": f"{tmp_path}{os.pathsep}{ROOT}"}
+    (outcome,) = asker.ask(standin.describe(1), environment=environment)
+    (gpu,) = gpus_of(outcome.facts)
+    assert (gpu.temperature_celsius, gpu.fabric_state) == (41, "completed")
+    assert unread(gpu.fabric_health).why is Why.UNSUPPORTED
+    reason = unread(gpu.remapped_rows)
+    assert reason.why is Why.UNSUPPORTED
+    assert "pynvml" in reason.detail
+    assert gpu == dataclasses.replace(healthy_gpu(0), remapped_rows=gpu.remapped_rows, fabric_health=gpu.fabric_health)
+
+
 # --- No library, or one that cannot be loaded ---
 
 
 def test_no_library_is_absent_in_the_loaders_own_words(asker: Asker) -> None:
-    hidden = asker.environment() | standin.without_library()
+    hidden = asker.environment() | standin.with_libraries()
     (outcome,) = asker.ask(standin.describe(1), environment=hidden)
     reason = unread(outcome.facts.gpus)
     assert (reason.why, reason.code) == (Why.ABSENT, pynvml.NVML_ERROR_LIBRARY_NOT_FOUND)
@@ -307,34 +377,6 @@ def test_no_two_return_codes_of_init_read_alike(init_outcomes: Mapping[int, Outc
     assert len(set(details)) == len(details)
 
 
-GPU_FIELDS = {
-    "uuid": ("nvmlDeviceGetUUID",),
-    "name": ("nvmlDeviceGetName",),
-    "pci_address": ("nvmlDeviceGetPciInfo_v3", "nvmlDeviceGetPciInfo_v2"),
-    "compute_capability": ("nvmlDeviceGetCudaComputeCapability",),
-    "brand": ("nvmlDeviceGetBrand",),
-    "memory_bytes": ("nvmlDeviceGetMemoryInfo_v2", "nvmlDeviceGetMemoryInfo"),
-    "mig_enabled": ("nvmlDeviceGetMigMode",),
-}
-"""Fields of a GPU and the calls that tell them."""
-
-
-@pytest.mark.parametrize("field", GPU_FIELDS)
-def test_a_call_that_fails_on_one_gpu_costs_that_field_alone(asker: Asker, field: str) -> None:
-    calls = GPU_FIELDS[field]
-    codes = (*CODES, UNKNOWN_CODE)
-    texts = (standin.describe(2, of_gpu={0: [f"return {call} = {code}" for call in calls]}) for code in codes)
-    for code, outcome in zip(codes, asker.ask(*texts), strict=True):
-        first, second = gpus_of(outcome.facts)
-        reason = unread(getattr(first, field))
-        assert reason.code == code
-        assert reason.source in calls
-        assert reason.why is INIT_WHY.get(code, Why.FAILED)
-        others = {name for name in GPU_FIELDS if name != field}
-        assert all(getattr(first, name) == getattr(healthy_gpu(0), name) for name in others)
-        assert second == healthy_gpu(1)
-
-
 HOST_FIELDS = {
     "driver_version": ("nvmlSystemGetDriverVersion",),
     "nvml_version": ("nvmlSystemGetNVMLVersion",),
@@ -361,7 +403,7 @@ def test_a_gpu_without_a_handle_does_not_hide_the_others(asker: Asker) -> None:
         assert (first, third) == (healthy_gpu(0), healthy_gpu(2))
         reason = unread(second.uuid)
         assert (reason.source, reason.code) == ("nvmlDeviceGetHandleByIndex_v2", code)
-        assert all(getattr(second, field) == reason for field in GPU_FIELDS)
+        assert all(getattr(second, field.name) == reason for field in dataclasses.fields(second)[1:])
 
 
 def test_a_gpu_that_is_lost_half_way_keeps_what_it_said_before(asker: Asker) -> None:
@@ -394,6 +436,10 @@ def test_what_a_gpu_does_not_support_is_unsupported_and_has_no_mig(asker: Asker)
         "nvmlSystemGetCudaDriverVersion_v2",
         "nvmlDeviceGetPciInfo_v3",
         "nvmlDeviceGetMemoryInfo_v2",
+        "nvmlDeviceGetCurrentClocksEventReasons",
+        "nvmlDeviceGetTemperatureV",
+        "nvmlDeviceGetComputeRunningProcesses_v3",
+        "nvmlDeviceGetGraphicsRunningProcesses_v3",
     ],
 )
 @pytest.mark.parametrize("fault", ["missing = {}", "return {} = 13"])
@@ -524,7 +570,7 @@ def test_a_hang_in_the_third_gpu_keeps_the_first_two(asker: Asker) -> None:
     facts = outcome.facts
     assert facts.driver_version == DriverVersion("535.129.03")
     first, second, third, fourth = gpus_of(facts)
-    assert (first, second) == (healthy_gpu(0), healthy_gpu(1))
+    assert (first, second) == (but_for_the_last_questions(0, first), but_for_the_last_questions(1, second))
     assert third.uuid == healthy_gpu(2).uuid
     reason = unread(third.name)
     assert (reason.source, reason.why) == ("nvmlDeviceGetName", Why.TIMEOUT)
@@ -541,8 +587,19 @@ def test_a_hang_among_mig_instances_leaves_their_number_unknown(asker: Asker) ->
     assert_in_time(outcome)
     first, second = gpus_of(outcome.facts)
     assert first.name == "NVIDIA A100-SXM4-40GB"
-    assert unread(first.mig_devices).why is Why.NOT_ASKED
+    reason = unread(first.mig_devices)
+    assert (reason.source, reason.why) == ("nvmlDeviceGetUUID", Why.TIMEOUT)
     assert unread(second.name).why is Why.NOT_ASKED
+
+
+@pytest.mark.parametrize(
+    "call", ["nvmlDeviceGetGspFirmwareMode", "nvmlDeviceGetRetiredPages", "nvmlDeviceGetNvLinkState"]
+)
+def test_a_hang_at_what_tells_a_part_of_a_field_is_that_fields(asker: Asker, call: str) -> None:
+    (outcome,) = asker.ask(standin.describe(1, f"hang {call}"), seconds=HANG_SECONDS)
+    (gpu,) = gpus_of(outcome.facts)
+    readings = [getattr(gpu, field.name) for field in dataclasses.fields(gpu)]
+    assert [one.source for one in readings if isinstance(one, Unread) and one.why is Why.TIMEOUT] == [call]
 
 
 def test_a_process_that_cannot_be_killed_is_left_behind_in_time(asker: Asker, tmp_path: Path) -> None:
@@ -556,8 +613,9 @@ def test_a_process_that_cannot_be_killed_is_left_behind_in_time(asker: Asker, tm
         status = Path(f"/proc/{left}/status").read_text()
     assert "disk sleep" in status
     assert_in_time(outcome)
-    assert gpus_of(outcome.facts)[0] == healthy_gpu(0)
-    reason = unread(gpus_of(outcome.facts)[1].uuid)
+    first, second = gpus_of(outcome.facts)[:2]
+    assert first == but_for_the_last_questions(0, first)
+    reason = unread(second.uuid)
     assert reason.why is Why.TIMEOUT
     assert "does not die when killed (process state D" in reason.detail
     asker.assert_nothing_left()
@@ -584,7 +642,7 @@ def test_a_crash_in_init_is_a_failed_reading(asker: Asker, how: str, number: sig
 def test_a_crash_in_the_second_gpu_keeps_the_first(asker: Asker) -> None:
     facts = asker.ask_one(standin.describe(3, of_gpu={1: ["crash nvmlDeviceGetMemoryInfo*"]}))
     first, second, third = gpus_of(facts)
-    assert first == healthy_gpu(0)
+    assert first == but_for_the_last_questions(0, first)
     assert second.name == "NVIDIA A100-SXM4-40GB"
     assert "library crashed" in unread(second.memory_bytes).detail
     assert unread(third.name).why is Why.NOT_ASKED
@@ -627,10 +685,10 @@ def test_a_caller_with_closed_standard_files_gets_its_facts(asker: Asker, tmp_pa
     program = (
         "import os, sys\n"
         "os.closerange(0, 3)\n"
-        "from gpudoctor.probe import nvml\n"
+        "from tests.nvml.ask import ask_nvml\n"
         "from gpudoctor.document import encode\n"
         "import json\n"
-        "facts = nvml.probe(20)\n"
+        "facts = ask_nvml(20)\n"
         "open(sys.argv[1], 'w').write(json.dumps(encode(facts)))\n"
     )
     data = tmp_path / "data.txt"
@@ -651,12 +709,12 @@ def test_files_of_the_caller_are_not_kept_open_by_a_hung_child(asker: Asker, tmp
         "from gpudoctor.probe import nvml\n"
         "lock = open(sys.argv[1], 'w')\n"
         "fcntl.flock(lock, fcntl.LOCK_EX)\n"
-        "start, reader = nvml._start()\n"
-        "while not os.listdir(f'/proc/{start}/fd') == ['0', '1', '2', '3']: pass\n"
-        "lock.close()\n"
-        "again = open(sys.argv[1], 'w')\n"
-        "fcntl.flock(again, fcntl.LOCK_EX | fcntl.LOCK_NB)\n"
-        "nvml._bury(start)\n"
+        "with nvml.start():\n"
+        "    [child] = open('/proc/thread-self/children').read().split()\n"
+        "    while not os.listdir(f'/proc/{child}/fd') == ['0', '1', '2', '3']: pass\n"
+        "    lock.close()\n"
+        "    again = open(sys.argv[1], 'w')\n"
+        "    fcntl.flock(again, fcntl.LOCK_EX | fcntl.LOCK_NB)\n"
     )
     data = tmp_path / "data.txt"
     data.write_text(standin.describe(1, "hang nvmlInit*"))

@@ -2,39 +2,28 @@
 
 from __future__ import annotations
 
+import os
 import resource
+import tempfile
+import time
 from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from gpudoctor.facts import SystemFacts
 from gpudoctor.probe import system
 from gpudoctor.probe.world import World
 from gpudoctor.readings import Unread, Why
-
-
-class HereWorld(World):
-    """A world below a folder that passes for this process's own."""
-
-    @property
-    def is_here(self) -> bool:
-        return True
-
-    def path(self, name: str, *, follow_last: bool = True) -> Path:
-        return self.root / name.lstrip("/")
+from tests.probe.worlds import why, world, write
+from tests.users import as_nobody
 
 
 def probe(root: Path, environ: Mapping[str, str] | None = None, *, here: bool = False) -> SystemFacts:
     (root / "dev/shm").mkdir(parents=True, exist_ok=True)
-    kind = HereWorld if here else World
-    return system.probe(kind(root=root, environ=environ or {}, deadline=float("inf")))
-
-
-def write(root: Path, name: str, text: str) -> None:
-    path = root / name
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text, encoding="utf-8")
+    return system.probe(world(root, environ, here=here))
 
 
 @pytest.mark.parametrize(
@@ -97,6 +86,7 @@ UNMOUNTED = "27 1 254:0 / / rw,relatime - ext4 /dev/vda rw\n24 27 0:23 / /dev/sh
         ({".singularity.d/env": ""}, {}, "apptainer"),
         ({}, {"container": "systemd-nspawn"}, "systemd-nspawn"),
         ({".dockerenv": "", "proc/self/mountinfo": MOUNTED}, {"KUBERNETES_SERVICE_HOST": "10.0.0.1"}, "kubernetes"),
+        ({"var/run/secrets/kubernetes.io/serviceaccount/namespace": "default"}, {}, "kubernetes"),
         ({"proc/self/cgroup": "12:devices:/docker/0123456789abcdef\n0::/\n"}, {}, "docker"),
         ({"proc/self/cgroup": "0::/kubepods.slice/kubepods-pod1.slice/cri-1.scope\n"}, {}, "kubernetes"),
         ({"proc/self/cgroup": "0::/machine.slice/libpod-1.scope\n"}, {}, "podman"),
@@ -114,9 +104,38 @@ def test_the_engine_around_this_process_leaves_its_marks(
     assert probe(tmp_path, environ, here=True).container == engine
 
 
-def test_a_host_that_is_shown_to_us_is_judged_and_not_our_own_container(tmp_path: Path) -> None:
-    write(tmp_path, ".dockerenv", "")
-    assert probe(tmp_path, {"container": "podman"}).container == ""
+@pytest.mark.parametrize(
+    ("files", "engine"),
+    [
+        ({}, ""),
+        ({".dockerenv": ""}, "docker"),
+        ({".dockerenv": "", "proc/1/mountinfo": MOUNTED}, "docker"),
+        ({".dockerenv": "", "proc/1/mountinfo": UNMOUNTED}, ""),
+        ({".dockerenv": "", "proc/1/mountinfo": UNMOUNTED, "proc/self/mountinfo": MOUNTED}, ""),
+        ({"run/.containerenv": ""}, "podman"),
+        ({".singularity.d/env": ""}, "apptainer"),
+        ({"var/run/secrets/kubernetes.io/serviceaccount/namespace": "default", ".dockerenv": ""}, "kubernetes"),
+        ({"proc/self/cgroup": "0::/docker/0123\n"}, ""),
+    ],
+)
+def test_another_root_is_judged_by_its_files_and_not_by_our_own_container(
+    tmp_path: Path, files: Mapping[str, str], engine: str
+) -> None:
+    for name, text in files.items():
+        write(tmp_path, name, text)
+    ours = {"container": "podman", "KUBERNETES_SERVICE_HOST": "10.0.0.1"}
+    assert probe(tmp_path, ours).container == engine
+
+
+def test_another_root_whose_mounts_are_hidden_is_not_called_a_container() -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        root = Path(folder)
+        root.chmod(0o755)
+        write(root, ".dockerenv", "")
+        write(root, "proc/1/mountinfo", UNMOUNTED).chmod(0)
+        (root / "dev/shm").mkdir(parents=True)
+        with as_nobody():
+            assert why(probe(root).container) is Why.FORBIDDEN
 
 
 def test_unread_cgroup_leaves_it_unread(tmp_path: Path) -> None:
@@ -125,8 +144,6 @@ def test_unread_cgroup_leaves_it_unread(tmp_path: Path) -> None:
 
 def test_size_of_shared_memory_is_that_of_its_file_system(tmp_path: Path) -> None:
     here = system.probe(World(root=Path("/"), environ={}, deadline=float("inf")))
-    import os
-
     found = os.statvfs("/dev/shm")
     assert here.shm_bytes == found.f_frsize * found.f_blocks
 
@@ -144,3 +161,130 @@ def test_the_limit_of_locked_memory_is_this_process_own(tmp_path: Path) -> None:
         assert probe(tmp_path).memlock_limit_bytes == 65536
     finally:
         resource.setrlimit(resource.RLIMIT_MEMLOCK, (soft, hard))
+
+
+# --- systemd, boot, security ---
+
+
+def test_systemd_is_known_as_it_says_itself(tmp_path: Path) -> None:
+    assert why(probe(tmp_path).systemd) is Why.ABSENT  # a root without /run tells nothing
+    (tmp_path / "run/systemd/seats").mkdir(parents=True)
+    assert probe(tmp_path).systemd is False
+    (tmp_path / "run/systemd/system").mkdir()
+    assert probe(tmp_path).systemd is True
+
+
+def test_boot_and_uptime_are_the_kernels(tmp_path: Path) -> None:
+    assert why(probe(tmp_path).uptime_seconds) is Why.ABSENT
+    write(tmp_path, "proc/sys/kernel/random/boot_id", "0b1d6f5e-9a53-4d4e-8f0c-5b1f7f0a3c11\n")
+    write(tmp_path, "proc/uptime", "86400.53 160000.00\n")
+    found = probe(tmp_path)
+    assert (found.boot_id, found.uptime_seconds) == ("0b1d6f5e-9a53-4d4e-8f0c-5b1f7f0a3c11", 86400.53)
+
+
+@pytest.mark.parametrize("text", ["", "\n", "soon 1", "nan 1", "inf 1"])
+def test_an_uptime_that_is_no_number_is_garbled(tmp_path: Path, text: str) -> None:
+    write(tmp_path, "proc/uptime", text)
+    assert why(probe(tmp_path).uptime_seconds) is Why.GARBLED
+
+
+VARIABLE = "sys/firmware/efi/efivars/SecureBoot-8be4df61-93ca-11d2-aa0d-00e098032b8c"
+
+
+@pytest.mark.parametrize(
+    ("files", "answer"),
+    [
+        ({VARIABLE: b"\x06\0\0\0\x01"}, True),
+        ({VARIABLE: b"\x06\0\0\0\0"}, False),
+        ({VARIABLE: b"\x16\0\0\0\x01"}, True),
+        ({VARIABLE: b"\x06\0"}, Why.GARBLED),
+        ({"sys/firmware/acpi/tables/DSDT": b""}, False),  # no EFI
+        ({"sys/firmware/efi/efivars/BootOrder-8be4df61": b""}, False),  # EFI that has no Secure Boot
+        ({"sys/firmware/efi/config_table": b""}, Why.ABSENT),  # efivarfs is not mounted
+        ({}, Why.ABSENT),
+    ],
+)
+def test_secure_boot_is_the_variables_fifth_byte(tmp_path: Path, files: Mapping[str, bytes], answer: object) -> None:
+    for name, content in files.items():
+        write(tmp_path, name, content)
+    found = probe(tmp_path).secure_boot
+    assert (why(found) or found) == answer
+
+
+def test_a_covered_folder_of_firmware_tells_nothing(tmp_path: Path) -> None:
+    (tmp_path / "sys/firmware").mkdir(parents=True)
+    assert why(probe(tmp_path).secure_boot) is Why.FORBIDDEN
+
+
+@pytest.mark.parametrize(
+    ("files", "answer"),
+    [
+        ({"sys/fs/selinux/enforce": "1"}, "enforcing"),
+        ({"sys/fs/selinux/enforce": "0\n"}, "permissive"),
+        ({"sys/fs/selinux/enforce": "x"}, Why.GARBLED),
+        ({"proc/filesystems": "nodev\tsysfs\nnodev\tselinuxfs\n\text4\n"}, Why.ABSENT),
+        ({"proc/filesystems": "nodev\tsysfs\n\text4\n"}, ""),
+        ({}, ""),
+    ],
+)
+def test_selinux_is_in_force_or_not_there(tmp_path: Path, files: Mapping[str, str], answer: object) -> None:
+    for name, text in files.items():
+        write(tmp_path, name, text)
+    found = probe(tmp_path).selinux
+    assert (why(found) or found) == answer
+
+
+def test_programs_are_found_where_they_are_installed(tmp_path: Path) -> None:
+    assert why(probe(tmp_path).programs) is Why.ABSENT
+    for name in (
+        "usr/bin/docker",
+        "snap/bin/docker",
+        "usr/bin/ls",
+        "usr/local/bin/podman",
+        "usr/lib/wsl/lib/nvidia-smi",
+    ):
+        write(tmp_path, name)
+    assert probe(tmp_path).programs == (
+        "/snap/bin/docker",
+        "/usr/bin/docker",
+        "/usr/lib/wsl/lib/nvidia-smi",
+        "/usr/local/bin/podman",
+    )
+
+
+def test_this_machine_is_read_without_a_gap_that_another_user_would_not_have() -> None:
+    here = World(root=Path("/"), environ=os.environ, deadline=time.monotonic() + 20)
+    begin = time.monotonic()
+    found = system.probe(here)
+    assert time.monotonic() - begin < 5
+    assert found.boot_id == Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    assert isinstance(found.uptime_seconds, float)
+    assert isinstance(found.systemd, bool)
+    assert found.systemd == Path("/run/systemd/system").is_dir()
+
+
+@settings(max_examples=100, deadline=None, derandomize=True)
+@given(text=st.binary(max_size=200))
+def test_no_bytes_crash_the_readers(tmp_path_factory: pytest.TempPathFactory, text: bytes) -> None:
+    root = tmp_path_factory.mktemp("root")
+    for name in (
+        "etc/os-release",
+        "proc/1/mountinfo",
+        "proc/cpuinfo",
+        "proc/filesystems",
+        "proc/sys/kernel/osrelease",
+        "proc/sys/kernel/random/boot_id",
+        "proc/uptime",
+        "proc/7/comm",
+        "sys/class/dmi/id/product_name",
+        "sys/class/dmi/id/sys_vendor",
+        "sys/fs/selinux/enforce",
+        "var/lib/dpkg/status",
+        ".dockerenv",
+        VARIABLE,
+    ):
+        write(root, name, text)
+    probe(root)
+    write(root, "var/lib/dpkg/status", b"Package: nvidia" + text + b"\nStatus: install ok installed\nVersion: " + text)
+    write(root, "proc/cpuinfo", b"flags : " + text)
+    probe(root)

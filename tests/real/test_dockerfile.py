@@ -220,7 +220,7 @@ def test_nvidias_runtime_is_asked_for_nvml_of_every_gpu_which_check_then_reads(
         report = json.loads(container.logs(stdout=True, stderr=False))
         call = next(call for call in gpu_engine.hook_calls() if call.container == container.id)
     assert call.visible_devices == "all"
-    assert "NVIDIA_DRIVER_CAPABILITIES=utility" in call.environment
+    assert "NVIDIA_DRIVER_CAPABILITIES=compute,utility" in call.environment
     # Without --gpus, under `--runtime nvidia`, the image alone says which GPUs.
     assert "NVIDIA_VISIBLE_DEVICES=all" in client.images.get(built.image).attrs["Config"]["Env"]
     assert exit_code == 0, report
@@ -358,6 +358,6 @@ def test_only_what_the_image_is_built_from_goes_to_the_engine() -> None:
     sent = {path for path in exclude_paths(str(ROOT), patterns, DOCKERFILE) if (ROOT / path).is_file()}
     # Every client sends the first two, whatever is ignored.
     copied = {".dockerignore", DOCKERFILE, "LICENSE", "README.md"}
-    copied |= {"compat_matrix.yaml", "hatch_build.py", "pyproject.toml"}
+    copied |= {"compat_matrix.yaml", "hatch_build.py", "health_policy.yaml", "pyproject.toml"}
     package = [path for path in (ROOT / "gpudoctor").rglob("*") if path.is_file() and path.suffix != ".pyc"]
     assert sent == copied | {str(path.relative_to(ROOT)) for path in package}
