@@ -35,6 +35,16 @@ class Report:
         """The errors that follow from no other, in order: the first is what to mend first."""
         return tuple(pair for pair in self.findings(Severity.ERROR) if pair[1].caused_by is None)
 
+    def consequences(self, root: CheckResult) -> tuple[tuple[CheckResult, Finding], ...]:
+        """What follows from a check's finding: on the same GPU, or on the host."""
+        return tuple(
+            (result, finding)
+            for result in self.results
+            if "host" in (root.subject, result.subject) or result.subject == root.subject
+            for finding in result.findings
+            if finding.caused_by == root.check
+        )
+
     @property
     def nothing_runs(self) -> bool:
         """There are GPUs, every TensorFlow there is was judged for them, and none runs as it is."""

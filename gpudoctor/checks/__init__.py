@@ -1,9 +1,18 @@
 """The checks: one file each, found by looking, run apart from each other.
 
-A check's file is named like its id with underscores. It holds
+A check's file is named like its id with underscores. Its docstring is what `explain` prints: the first line is the
+title, the rest the cause, for somebody who meets it for the first time. It holds
 
     check(case) -> Iterator[Finding]           asked once, or
-    check_gpu(case, gpu) -> Iterator[Finding]  asked once for every GPU,
+    check_gpu(case, gpu) -> Iterator[Finding]  asked once for every GPU; does not apply to one that does not offer
+                                               a reading it needs, or
+                                               neither, where no host can show it and only a log can
+
+    MENDED_BY = "install …"     what mends it, imperative; the text of its findings' fix
+    DECIDED_BY = "docker info"  the command whose output shows whether this is the cause
+    LINKS = ("https://…",)      where to read more
+    SYMPTOMS = (r"…",)          what logs say of it: regular expressions, found in a line, case ignored; few words
+                                that no other fault has, or that it shares with its look-alikes
 
 and may hold
 
@@ -11,8 +20,6 @@ and may hold
     CAUSED_BY = ("other-id",)   checks whose error, where they found one, is the root of this one's findings, and
                                 whose finding explains why this one could not be answered
     decides(case) -> bool       unknown leaves the whole host unjudged, exit 3; default no
-
-The first line of its docstring is what people read as its title.
 """
 
 from __future__ import annotations
@@ -23,8 +30,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from types import ModuleType
 
-from gpudoctor.facts import Facts, GpuFacts, PciGpu
+from gpudoctor.facts import Facts, GpuFacts, KernelEvent, PciGpu
 from gpudoctor.findings import CheckResult, Finding, Outcome, Severity
+from gpudoctor.health_policy import HealthPolicy
 from gpudoctor.matrix import Matrix
 from gpudoctor.readings import Unread, UnreadError, Why, known
 from gpudoctor.versions import DriverVersion
@@ -43,6 +51,8 @@ class Case:
 
     facts: Facts
     matrix: Matrix
+    policy: HealthPolicy
+    """From where on a GPU's health is a finding, and how grave."""
     engine_asked: bool
     """Containers were asked for: an engine that is missing is then an error, else worth a line."""
 
@@ -67,10 +77,36 @@ class Case:
         """GPUs on the bus that a driver of this machine may have; the others are kept for virtual machines."""
         return tuple(gpu for gpu in known(self.facts.pci_gpus) if known(gpu.driver) not in KEPT_FOR_VIRTUAL_MACHINES)
 
+    def variable(self, name: str) -> str | None:
+        """A variable of the environment, None where it is not set."""
+        return next((one.value for one in known(self.facts.system.variables) if one.name == name), None)
+
+    def events(self, *kinds: str) -> tuple[KernelEvent, ...]:
+        """Lines of the kernel's log of these kinds, oldest first."""
+        return tuple(event for event in known(self.facts.kernel_log) if event.kind in kinds)
+
+    @property
+    def unlisted_gpus(self) -> tuple[PciGpu, ...]:
+        """GPUs that NVIDIA's driver should drive and does not; one that another driver holds is no fault of its."""
+        free = tuple(gpu for gpu in self.gpus_of_this_host if gpu.driver in ("", "nvidia"))
+        if isinstance(self.facts.driver.version, Unread) and self.module_version is None:
+            return free  # nobody is there to list them
+        listed = known(self.facts.gpus)
+        if len(listed) >= len(free):
+            return ()
+        seen = {known(gpu.pci_address) for gpu in listed}
+        return tuple(gpu for gpu in free if gpu.address not in seen)
+
     @property
     def listed_gpus(self) -> tuple[GpuFacts, ...]:
         """What NVML lists; none where it could not be asked."""
         return () if isinstance(self.facts.gpus, Unread) else self.facts.gpus
+
+    @property
+    def listed_in_words(self) -> str:
+        """1 GPU, 8 GPUs: of what nvidia-smi -L prints a line each."""
+        count = len(self.listed_gpus)
+        return f"{count} GPU{'s' * (count != 1)}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,6 +125,36 @@ class Check:
     def title(self) -> str:
         """First line of the docstring, without its full stop."""
         return (self.module.__doc__ or self.id).strip().partition("\n")[0].rstrip(".")
+
+    @property
+    def cause(self) -> str:
+        """The docstring below its first line."""
+        return (self.module.__doc__ or "").strip().partition("\n")[2].strip()
+
+    @property
+    def judges(self) -> bool:
+        """Whether facts can answer it; else only a log tells of it."""
+        return hasattr(self.module, "check") or hasattr(self.module, "check_gpu")
+
+    @property
+    def mended_by(self) -> str:
+        """What mends it, one imperative."""
+        return str(self.module.MENDED_BY)
+
+    @property
+    def decided_by(self) -> str:
+        """The command that shows whether it holds."""
+        return str(self.module.DECIDED_BY)
+
+    @property
+    def links(self) -> tuple[str, ...]:
+        """Where to read more."""
+        return tuple(self.module.LINKS)
+
+    @property
+    def symptoms(self) -> tuple[str, ...]:
+        """Regular expressions of what logs say of it."""
+        return tuple(self.module.SYMPTOMS)
 
     @property
     def caused_by(self) -> tuple[str, ...]:
@@ -120,7 +186,7 @@ def run(case: Case, checks: tuple[Check, ...] | None = None) -> tuple[CheckResul
     """Run the checks; one that crashes stops no other. Findings that follow from another name it."""
     if checks is None:
         checks = discover()
-    results = tuple(result for check in checks for result in _run_one(check, case))
+    results = tuple(result for check in checks if check.judges for result in _run_one(check, case))
     return _with_causes(results, checks)
 
 
@@ -149,7 +215,8 @@ def _run_one(check: Check, case: Case) -> Iterator[CheckResult]:
             yield replace(blank, outcome=Outcome.UNKNOWN, unread=case.facts.gpus)
             return
         for gpu in case.facts.gpus:
-            yield _outcome(replace(blank, subject=_subject(gpu)), check.module.check_gpu, case, gpu)
+            result = _outcome(replace(blank, subject=_subject(gpu)), check.module.check_gpu, case, gpu)
+            yield replace(result, outcome=Outcome.NOT_APPLICABLE, unread=None) if _is_not_offered(result) else result
         return
     yield _outcome(blank, check.module.check, case)
 
@@ -168,21 +235,27 @@ def _outcome(blank: CheckResult, ask: Callable[..., Iterator[Finding]], *subject
     return replace(blank, outcome=Outcome.FAILED if findings else Outcome.PASSED, findings=tuple(findings))
 
 
+def _is_not_offered(result: CheckResult) -> bool:
+    """Most GeForces have no ECC, and no GPU but those of an NVSwitch system a fabric: that is an answer, not a gap."""
+    return result.outcome is Outcome.UNKNOWN and result.unread is not None and result.unread.why is Why.UNSUPPORTED
+
+
 def _crash(error: Exception) -> str:
     return f"{type(error).__name__}: {error}".partition("\n")[0]
 
 
 def _subject(gpu: GpuFacts) -> str:
-    return f"gpu:{gpu.index}" if isinstance(gpu.uuid, Unread) else f"gpu:{gpu.uuid}"
+    return f"gpu:{gpu.index}" if isinstance(gpu.uuid, Unread) or not gpu.uuid else f"gpu:{gpu.uuid}"
 
 
 def _with_causes(results: tuple[CheckResult, ...], checks: tuple[Check, ...]) -> tuple[CheckResult, ...]:
-    """Name the root of every finding, and of every question left open, that has one among what was found."""
+    """Name the root of every finding, and of every question left open, that has one among what was found.
+
+    What ails one GPU explains nothing of another.
+    """
     causes = {check.id: check.caused_by for check in checks}
-    found = {result.check for result in results if result.findings}
-    errors = {
-        result.check for result in results if any(finding.severity is Severity.ERROR for finding in result.findings)
-    }
+    found = [result for result in results if result.findings]
+    errors = [result for result in found if any(finding.severity is Severity.ERROR for finding in result.findings)]
 
     def root(check: str, among: set[str], seen: frozenset[str]) -> str | None:
         for cause in causes.get(check, ()):
@@ -190,13 +263,16 @@ def _with_causes(results: tuple[CheckResult, ...], checks: tuple[Check, ...]) ->
                 return root(cause, among, seen | {cause}) or cause
         return None
 
+    def concerning(subject: str, among: list[CheckResult]) -> set[str]:
+        return {one.check for one in among if "host" in (subject, one.subject) or one.subject == subject}
+
     def named(result: CheckResult) -> CheckResult:
         itself = frozenset((result.check,))
         if result.findings:
-            cause = root(result.check, errors, itself)
+            cause = root(result.check, concerning(result.subject, errors), itself)
             return replace(result, findings=tuple(replace(finding, caused_by=cause) for finding in result.findings))
         if result.unread is not None:
-            return replace(result, explained_by=root(result.check, found, itself))
+            return replace(result, explained_by=root(result.check, concerning(result.subject, found), itself))
         return result
 
     return tuple(named(result) for result in results)

@@ -1,4 +1,10 @@
-"""The engine's disk has room for an image."""
+"""The engine's disk has room for an image.
+
+While an image is pulled, its packed and its unpacked layers lie on the engine's disk together: a TensorFlow image of
+NVIDIA's needs three to four times its packed size. The disk that counts is the one below the engine's data-root, not
+that of the home folder. `No space left on device` from NCCL or a worker process is another matter: /dev/shm
+(container-shm-too-small).
+"""
 
 from __future__ import annotations
 
@@ -8,6 +14,20 @@ from gpudoctor.checks import Case
 from gpudoctor.findings import Evidence, Finding, Fix, Severity
 from gpudoctor.readings import Unread, Why, known
 from gpudoctor.sizes import LARGEST_PACKED_IMAGE_BYTES, SMALLEST_PACKED_IMAGE_BYTES, bytes_in_words, pull_bytes
+
+MENDED_BY = "remove what is not used, or move the engine's data-root to a larger disk"
+DECIDED_BY = "df -h $(docker info -f '{{.DockerRootDir}}'); docker system df"
+LINKS = (
+    "https://docs.docker.com/engine/daemon/#configure-the-data-directory-location",
+    "https://github.com/NVIDIA/nvidia-docker/issues/792",
+    "https://github.com/NVIDIA-NeMo/Speech/issues/1029",
+)
+SYMPTOMS = (
+    r"\[Errno 28\] No space left on device",
+    r"failed to register layer.*no space left on device",
+    r"(?:write|mkdir|copy|ApplyLayer)\b.*/(?:docker|containerd|containers|overlay2?)/.*no space left on device",
+    r"(?:pull|unpack|extract)\w* .*no space left on device",
+)
 
 
 def applies(case: Case) -> bool:

@@ -1,4 +1,8 @@
-"""This user may use the container engine."""
+"""This user may use the container engine.
+
+The engine's socket belongs to root and the group docker. A user outside that group is refused, and so is a session that
+was begun before the user joined it. Membership is as good as being root; a rootless engine does without.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +11,18 @@ from collections.abc import Iterator
 from gpudoctor.checks import Case
 from gpudoctor.findings import Evidence, Finding, Fix, Severity
 from gpudoctor.readings import Unread, UnreadError, Why
+
+MENDED_BY = "become a member of the group docker, which is as good as being root, and log in again"
+DECIDED_BY = "ls -l /var/run/docker.sock; id -nG"
+LINKS = (
+    "https://docs.docker.com/engine/install/linux-postinstall/",
+    "https://github.com/NVIDIA/nvidia-docker/issues/1205",
+    "https://github.com/NVIDIA-NeMo/Speech/issues/1276",
+)
+SYMPTOMS = (
+    r"permission denied while trying to connect to the (?:Docker daemon|docker API)",
+    r"dial unix \S*(?:docker|podman)\S*\.sock: connect: permission denied",
+)
 
 # Why an engine gave no answer, after it let this user in.
 _ANSWERED = (Why.TIMEOUT, Why.GARBLED)

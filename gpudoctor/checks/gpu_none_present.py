@@ -1,6 +1,8 @@
 """An NVIDIA GPU is in this machine.
 
-Judged by the PCI bus, which shows a GPU with or without a driver. WSL and Jetson have theirs elsewhere.
+There is none, or none for this machine: the wrong machine, a virtual machine that was given no GPU, GPUs that are
+kept for virtual machines, a Windows that gives WSL none. The engine then says `could not select device driver`, as it
+does where only its toolkit is missing. Judged by the PCI bus, which shows a GPU with or without a driver.
 """
 
 from __future__ import annotations
@@ -11,6 +13,23 @@ from gpudoctor.checks import Case
 from gpudoctor.facts import DriverFacts
 from gpudoctor.findings import Evidence, Finding, Fix, Severity
 from gpudoctor.readings import Unread, Why, known
+
+CAUSED_BY = ("gpu-fallen-off-bus", "driver-wsl-libcuda-missing", "driver-linux-package-in-wsl", "driver-call-hung")
+
+MENDED_BY = (
+    "use a machine with an NVIDIA GPU; in a virtual machine, have the GPU passed through;"
+    " TensorFlow on the CPU needs none of this: gpudoctor run --gpus none"
+)
+DECIDED_BY = "lspci -d 10de:"
+LINKS = (
+    "https://github.com/fboulnois/stable-diffusion-docker/issues/82",
+    "https://docs.nvidia.com/cuda/wsl-user-guide/",
+)
+SYMPTOMS = (
+    r"could not select device driver .*capabilities: \[\[.*gpu",
+    r"NVRM: No NVIDIA (GPU|devices?|graphics adapter) (found|probed)",
+    r"could not insert '?nvidia'?: No such device",
+)
 
 
 def decides(case: Case) -> bool:
@@ -62,8 +81,7 @@ def _none(message: str, evidence: Evidence) -> Finding:
         message=message,
         evidence=(evidence,),
         fix=Fix(
-            text="use a machine with an NVIDIA GPU; in a virtual machine, have the GPU passed through;"
-            " TensorFlow on the CPU needs none of this: gpudoctor run --gpus none",
+            text=MENDED_BY,
         ),
     )
 

@@ -7,6 +7,7 @@ import pytest
 from gpudoctor.findings import Outcome, Severity
 from gpudoctor.readings import Why
 from gpudoctor.sizes import LARGEST_PACKED_IMAGE_BYTES, SMALLEST_PACKED_IMAGE_BYTES, pull_bytes
+from tests.checks.logs import suspects
 from tests.fakes import NO_ENGINE, answer, facts_of, unread
 
 CHECK = "container-disk-full"
@@ -47,3 +48,27 @@ def test_an_engine_elsewhere_and_none_at_all_are_not_asked() -> None:
     elsewhere = facts_of(engine={"data_root_free_bytes": unread(Why.UNSUPPORTED)})
     assert answer(CHECK, elsewhere).outcome is Outcome.NOT_APPLICABLE
     assert answer(CHECK, facts_of(engine=NO_ENGINE)).outcome is Outcome.NOT_APPLICABLE
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "failed to register layer: write /usr/lib/libcublasLt.so.11: no space left on device",
+        "docker: failed to register layer: mkdir /workspace/examples: no space left on device.",
+        "write /var/lib/docker/tmp/GetImageBlob123456: no space left on device",
+        "failed to pull image: failed to extract layer sha256:0a1b: mount callback failed: no space left on device",
+    ],
+)
+def test_logs_of_it_are_known(line: str) -> None:
+    assert CHECK in suspects(line)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "OSError: [Errno 28] No space left on device: '/home/me/checkpoint.h5'",
+        "NCCL WARN posix_fallocate failed : No space left on device",
+    ],
+)
+def test_logs_of_other_faults_are_not(line: str) -> None:
+    assert CHECK not in suspects(line)

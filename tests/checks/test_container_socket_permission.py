@@ -6,6 +6,7 @@ import pytest
 
 from gpudoctor.findings import Outcome, Severity
 from gpudoctor.readings import Why
+from tests.checks.logs import suspects
 from tests.fakes import NO_ENGINE, answer, engine_unread, facts_of
 
 CHECK = "container-socket-permission"
@@ -44,3 +45,27 @@ def test_an_engine_that_was_never_reached_is_unknown(why: Why) -> None:
 
 def test_without_an_engine_nobody_asks() -> None:
     assert answer(CHECK, facts_of(engine=NO_ENGINE)).outcome is Outcome.NOT_APPLICABLE
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "Got permission denied while trying to connect to the Docker daemon socket at unix:///var/run/docker.sock",
+        "permission denied while trying to connect to the docker API at unix:///var/run/docker.sock",
+        "dial unix /var/run/docker.sock: connect: permission denied",
+        "Error: dial unix /run/podman/podman.sock: connect: permission denied",
+    ],
+)
+def test_logs_of_it_are_known(line: str) -> None:
+    assert CHECK in suspects(line)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "dial unix /var/run/docker.sock: connect: no such file or directory",
+        "bash: ./train.sh: Permission denied",
+    ],
+)
+def test_logs_of_other_faults_are_not(line: str) -> None:
+    assert CHECK not in suspects(line)

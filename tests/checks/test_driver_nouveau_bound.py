@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from gpudoctor.facts import PciGpu
 from gpudoctor.findings import Outcome, Severity
 from gpudoctor.readings import Why
-from tests.fakes import NOT_LOADED, answer, facts_of, pci_gpu, unread
+from tests.checks.symptoms import knows
+from tests.fakes import NOT_LOADED, answer, event, facts_of, pci_gpu, unread
 
 CHECK = "driver-nouveau-bound"
 
@@ -27,6 +29,17 @@ def test_nouveau_is_an_error_where_nvidia_has_no_gpu() -> None:
 def test_nouveau_is_a_warning_beside_a_gpu_that_nvidia_drives() -> None:
     result = answer(CHECK, facts_of(pci_gpus=(pci_gpu(0), pci_gpu(1, "nouveau"))))
     assert [finding.severity for finding in result.findings] == [Severity.WARNING]
+
+
+@pytest.mark.parametrize(("device", "severity"), [("128b", Severity.INFO), ("2204", Severity.WARNING)])
+def test_beside_others_nouveau_is_right_to_have_a_gpu_that_the_loaded_driver_has_dropped(
+    device: str, severity: Severity
+) -> None:
+    second = PciGpu(address="0000:02:00.0", device_id=device, driver="nouveau")
+    (finding,) = answer(CHECK, facts_of(pci_gpus=(pci_gpu(0), second))).findings
+    assert (finding.severity, finding.fix is None) == (severity, severity is Severity.INFO)
+    alone = facts_of(driver=NOT_LOADED, gpus=unread(code=9), pci_gpus=(second,))
+    assert answer(CHECK, alone).findings[0].severity is Severity.ERROR
 
 
 @pytest.mark.parametrize(
@@ -52,3 +65,33 @@ def test_a_holder_that_is_unread_hides_no_other() -> None:
 def test_unread_bus_is_unknown_and_an_empty_one_not_asked() -> None:
     assert answer(CHECK, facts_of(pci_gpus=unread())).outcome is Outcome.UNKNOWN
     assert answer(CHECK, facts_of(pci_gpus=())).outcome is Outcome.NOT_APPLICABLE
+
+
+def test_a_machine_without_nvidias_driver_is_told_to_install_it_first() -> None:
+    facts = facts_of(driver={**NOT_LOADED, "module_files": ()}, gpus=unread(code=9), pci_gpus=(pci_gpu(0, "nouveau"),))
+    fix = answer(CHECK, facts).findings[0].fix
+    assert fix is not None
+    assert fix.commands[0] == "sudo ubuntu-drivers install"
+
+
+def test_the_kernels_own_word_is_shown() -> None:
+    line = event("probe_not_called", "NVRM: The NVIDIA probe routine was not called for 1 device(s).")
+    facts = facts_of(gpus=(), pci_gpus=(pci_gpu(0, "nouveau"),), kernel_log=(line,))
+    assert line.text in [evidence.value for evidence in answer(CHECK, facts).findings[0].evidence]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "NVRM: The NVIDIA probe routine was not called for 1 device(s).",
+        "\tKernel driver in use: nouveau",
+        "ERROR: The Nouveau kernel driver is currently in use by your system.  This driver is incompatible",
+        "NVRM: GPU 0000:01:00.0 is already bound to nouveau.",
+    ],
+)
+def test_logs_that_tell_of_it(line: str) -> None:
+    assert knows(CHECK, line)
+
+
+def test_a_line_that_is_near_and_another_fault() -> None:
+    assert not knows(CHECK, "NVRM: GPU 0000:01:00.0 is already bound to vfio-pci.")

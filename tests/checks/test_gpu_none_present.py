@@ -8,6 +8,7 @@ import pytest
 
 from gpudoctor.findings import Outcome, Severity
 from gpudoctor.readings import Why
+from tests.checks.logs import suspects
 from tests.fakes import NOT_LOADED, answer, driver_says, facts_of, pci_gpu, unread
 
 CHECK = "gpu-none-present"
@@ -85,3 +86,20 @@ def test_jetson_has_its_gpu_on_the_chip(driver: dict[str, Any], outcome: Outcome
 def test_jetson_whose_nvml_lists_nothing_has_no_gpu() -> None:
     facts = facts_of(system={"jetson": True}, driver={"modules": (), "device_nodes": ()}, gpus=(), pci_gpus=())
     assert answer(CHECK, facts).outcome is Outcome.FAILED
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        'docker: Error response from daemon: could not select device driver "" with capabilities: [[gpu]].',
+        'ERROR: could not select device driver "nvidia" with capabilities: [[gpu]]',
+        "[    5.4] NVRM: No NVIDIA GPU found.",
+        "modprobe: ERROR: could not insert 'nvidia': No such device",
+    ],
+)
+def test_logs_that_tell_of_it(line: str) -> None:
+    assert CHECK in suspects(line)
+
+
+def test_lines_that_are_near_and_tell_of_something_else() -> None:
+    assert CHECK not in suspects("modprobe: ERROR: could not insert 'nvidia': Key was rejected by service")

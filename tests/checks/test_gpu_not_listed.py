@@ -6,9 +6,11 @@ from typing import Any
 
 import pytest
 
+from gpudoctor.facts import Variable
 from gpudoctor.findings import Outcome, Severity
 from gpudoctor.readings import Why
-from tests.fakes import NOT_LOADED, answer, driver_says, facts_of, gpu, pci_gpu, unread
+from tests.checks.logs import suspects
+from tests.fakes import NOT_LOADED, answer, driver_says, event, facts_of, gpu, pci_gpu, unread
 
 CHECK = "gpu-not-listed"
 EIGHT = tuple(pci_gpu(index) for index in range(8))
@@ -51,6 +53,16 @@ def test_a_container_with_one_of_eight_gpus_is_well() -> None:
     assert answer(CHECK, facts_of(system={"container": "docker"}, pci_gpus=EIGHT)).outcome is Outcome.PASSED
 
 
+@pytest.mark.parametrize(("given", "outcome"), [("2", Outcome.PASSED), ("3", Outcome.FAILED), ("", Outcome.FAILED)])
+def test_a_slurm_job_misses_none_but_its_own(given: str, outcome: Outcome) -> None:
+    facts = facts_of(
+        system={"variables": (Variable(name="SLURM_GPUS_ON_NODE", value=given),)},
+        pci_gpus=EIGHT,
+        gpus=tuple(map(gpu, range(2))),
+    )
+    assert answer(CHECK, facts).outcome is outcome
+
+
 def test_a_container_that_was_given_no_gpu_is_told_how_to_get_one() -> None:
     result = answer(CHECK, facts_of(system={"container": "docker"}, pci_gpus=EIGHT, gpus=()))
     assert result.outcome is Outcome.FAILED
@@ -59,11 +71,17 @@ def test_a_container_that_was_given_no_gpu_is_told_how_to_get_one() -> None:
 
 
 @pytest.mark.parametrize(
-    "reading", [unread(Why.TIMEOUT), unread(Why.FAILED, code=999), unread(Why.FORBIDDEN, code=4), unread(Why.NOT_ASKED)]
+    ("reading", "explained_by"),
+    [
+        (unread(Why.TIMEOUT), "driver-call-hung"),
+        (unread(Why.FAILED, code=999), None),
+        (unread(Why.FORBIDDEN, code=4), None),
+        (unread(Why.NOT_ASKED), None),
+    ],
 )
-def test_unread_list_is_unknown_and_decides(reading: Any) -> None:
+def test_unread_list_is_unknown_and_decides(reading: Any, explained_by: str | None) -> None:
     result = answer(CHECK, facts_of(driver=driver_says(reading), gpus=reading))
-    assert (result.outcome, result.deciding, result.explained_by) == (Outcome.UNKNOWN, True, None)
+    assert (result.outcome, result.deciding, result.explained_by) == (Outcome.UNKNOWN, True, explained_by)
 
 
 def test_unread_driver_version_is_unknown_though_the_list_is_there() -> None:
@@ -99,3 +117,20 @@ def test_jetson_and_a_machine_without_gpu_are_not_asked() -> None:
         facts_of(driver=NOT_LOADED, gpus=no_library, pci_gpus=()),
     ):
         assert answer(CHECK, facts).outcome is Outcome.NOT_APPLICABLE
+
+
+def test_one_that_fell_off_the_bus_is_missed_because_of_that() -> None:
+    fell = event("fallen_off_bus", "NVRM: GPU has fallen off the bus", pci_address="0000:02:00.0")
+    result = answer(CHECK, facts_of(pci_gpus=EIGHT[:2], kernel_log=(fell,)))
+    assert [finding.caused_by for finding in result.findings] == ["gpu-fallen-off-bus"]
+
+
+@pytest.mark.parametrize(
+    "line", ["No devices were found", "$ nvidia-smi\tNo devices were found", "NO DEVICES WERE FOUND"]
+)
+def test_logs_that_tell_of_it(line: str) -> None:
+    assert CHECK in suspects(line)
+
+
+def test_lines_that_are_near_and_tell_of_something_else() -> None:
+    assert CHECK not in suspects("No supported GPU(s) detected to run this container")

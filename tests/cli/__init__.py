@@ -22,7 +22,7 @@ class Ended:
 
 def gpudoctor(*arguments: str, stdin: str | bytes = b"") -> Ended:
     """Run it in an environment that says nothing of colours, of this machine's engine or of its site's matrix."""
-    foreign = ("NO_COLOR", "DOCKER_HOST", "GPUDOCTOR_MATRIX")
+    foreign = ("NO_COLOR", "DOCKER_HOST", "GPUDOCTOR_MATRIX", "GPUDOCTOR_POLICY")
     around = {name: value for name, value in os.environ.items() if name not in foreign}
     around["XDG_CONFIG_HOME"] = str(Path(__file__).parent / "no-such-folder")
     done = subprocess.run(
