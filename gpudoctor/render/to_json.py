@@ -11,6 +11,8 @@ from gpudoctor.readings import Unread
 from gpudoctor.verdicts import Reason, deciding
 
 if TYPE_CHECKING:
+    from gpudoctor.checks import Check
+    from gpudoctor.explain import Explanation
     from gpudoctor.facts import Facts
     from gpudoctor.findings import CheckResult, Finding
     from gpudoctor.host import Host
@@ -23,16 +25,15 @@ FACTS_SCHEMA = "gpudoctor.probe/1"
 CHECK_SCHEMA = "gpudoctor.check/1"
 RESOLVE_SCHEMA = "gpudoctor.resolve/1"
 MATRIX_SCHEMA = "gpudoctor.matrix-list/1"
+EXPLAIN_SCHEMA = "gpudoctor.explain/1"
 
 
 def dumps(document: Any) -> str:
     """One object, readable and stable."""
     text = json.dumps(document, indent=2, ensure_ascii=False)
-    try:
-        text.encode()
-    except UnicodeEncodeError:  # bytes of a command line that are no UTF-8: no stream takes them as they are
-        return json.dumps(document, indent=2)
-    return text
+    # Some control characters may stand in JSON as they are, and a terminal obeys them; bytes of a command line that
+    # are no UTF-8 no stream takes.
+    return text if text.replace("\n", "").isprintable() else json.dumps(document, indent=2)
 
 
 def _headed(schema: str, body: dict[str, Any]) -> dict[str, Any]:
@@ -75,6 +76,43 @@ def _finding(value: Finding) -> dict[str, Any]:
         "caused_by": value.caused_by,
         "fix": None if value.fix is None else encode(value.fix),
     }
+
+
+def check(value: Check) -> dict[str, Any]:
+    """What `explain ID` prints."""
+    return _headed(EXPLAIN_SCHEMA, _check(value))
+
+
+def _check(value: Check) -> dict[str, Any]:
+    return {
+        "check": value.id,
+        "title": value.title,
+        "cause": value.cause,
+        "decided_by": value.decided_by,
+        "mended_by": value.mended_by,
+        "links": list(value.links),
+    }
+
+
+def explanation(value: Explanation) -> dict[str, Any]:
+    """What `explain -` prints: every suspect, likeliest first, and which of them are the answer."""
+    body = {
+        "lines": value.lines,
+        "judged": value.judged,
+        "answers": [suspect.check.id for suspect in value.answers],
+        "suspects": [
+            {
+                **_check(suspect.check),
+                "verdict": suspect.verdict.value,
+                "caused_by": suspect.root,
+                "finding": None if suspect.finding is None else _finding(suspect.finding),
+                "log": [encode(line) for line in suspect.lines],
+                "count": suspect.count,
+            }
+            for suspect in value.suspects
+        ],
+    }
+    return _headed(EXPLAIN_SCHEMA, body)
 
 
 def _reading(name: str, value: Any) -> dict[str, Any]:
@@ -181,6 +219,6 @@ def request(value: Request) -> dict[str, Any]:
         "tag": value.tag,
         **({} if value.image is None else {"image": value.image}),
         "python": value.python,
-        "gpus": "none" if value.cpu_only else None,
+        "gpus": value.gpus,
         "registry": value.registry,
     }
