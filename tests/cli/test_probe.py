@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,9 @@ import pytest
 
 from gpudoctor.readings import Why
 from gpudoctor.render import to_json
+from tests import golden
 from tests.fakes import facts_of, unread
-from tests.machines import Machine, names
+from tests.machines import Machine
 
 
 def probe(*arguments: str, stdin: bytes = b"") -> subprocess.CompletedProcess[bytes]:
@@ -45,12 +47,12 @@ def test_the_schema_is_one(schema: dict[str, Any]) -> None:
     assert schema["properties"]["schema"] == {"const": "gpudoctor.probe/1"}
 
 
-@pytest.mark.parametrize("name", names())
-def test_facts_of_every_machine_fit_the_schema(name: str, schema: dict[str, Any]) -> None:
-    with Machine.load(name).stage() as stage:
-        done = stage.run("probe")
-    assert done.stderr == ""
-    jsonschema.validate(json.loads(done.stdout), schema, cls=jsonschema.Draft202012Validator)
+def test_facts_of_every_machine_fit_the_schema(schema: dict[str, Any]) -> None:
+    validator = jsonschema.Draft202012Validator(schema)
+    paths = sorted((golden.FOLDER / "machines").iterdir())
+    assert paths
+    for path in paths:  # written by probe itself: tests/machines/test_zoo.py
+        validator.validate(json.loads(path.read_text(encoding="utf-8")))
 
 
 def test_facts_of_the_machine_under_the_tests_fit_the_schema(schema: dict[str, Any]) -> None:
@@ -106,6 +108,45 @@ def test_saved_facts_can_be_redacted_later(tmp_path: Path) -> None:
 def test_no_bus_is_no_answer_where_gpus_stand_on_none(system: dict[str, bool]) -> None:
     facts = facts_of(system=system, gpus=unread(Why.TIMEOUT), pci_gpus=())
     assert probe("--facts", "-", stdin=to_json.dumps(to_json.facts(facts)).encode()).returncode == 3
+
+
+@pytest.mark.parametrize("name", ["h100-580", "rtx3090-455", "driver-library-mismatch", "uvm-missing", "none"])
+def test_text_holds_every_field_and_every_reason(name: str) -> None:
+    with Machine.load(name).stage() as stage:
+        document, text = json.loads(stage.run("probe").stdout), stage.run("probe", "--format", "text")
+    assert text.stderr == ""
+    said = " ".join(text.stdout.split())
+    assert [line for line in text.stdout.splitlines() if not line.isprintable()] == []
+    for place, record in _records(document):
+        for field, value in record.items():
+            if field not in ("unread", "schema", "version", "seconds", "uptime_seconds", "probed_at"):
+                assert field in said, f"{place}.{field}"
+            if isinstance(value, str) and field not in ("probed_at", "schema", "version"):
+                assert " ".join(value.split()) in said, f"{place}.{field}"
+        for field, reason in record.get("unread", {}).items():
+            assert f"{reason['why']}: {reason['source']}" in said, f"{place}.{field}"
+
+
+def _records(value: Any, place: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
+    """Every object of a document but for the reasons."""
+    if isinstance(value, dict):
+        yield place, value
+        for name, item in value.items():
+            if name != "unread":
+                yield from _records(item, f"{place}.{name}")
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            yield from _records(item, f"{place}[{index}]")
+
+
+def test_text_is_redacted_as_json_is_and_the_schema_is_no_text() -> None:
+    facts = to_json.dumps(to_json.facts(facts_of(system={"hostname": "alices-box"}))).encode()
+    done = probe("--facts", "-", "--format", "text", "--redact", stdin=facts)
+    assert done.returncode == 0
+    assert b"alices-box" not in done.stdout
+    done = probe("--schema", "--format", "text")
+    assert (done.returncode, done.stdout) == (2, b"")
+    assert done.stderr.startswith(b"gpudoctor: --schema is JSON")
 
 
 def test_an_unread_value_is_null_with_its_reason_beside_it() -> None:

@@ -92,7 +92,7 @@ def test_nvml_of_a_sick_machine_refuses_with_its_code(name: str) -> None:
     assert (refused.why, refused.code) == (why, code)
 
 
-@pytest.mark.parametrize("name", names())
+@pytest.mark.parametrize("name", [*HEALTHY, *REFUSED])
 def test_files_and_nvml_of_a_machine_agree(name: str) -> None:
     with Machine.load(name).stage() as stage:
         from_files = kernel.probe(world(stage))
@@ -129,7 +129,7 @@ def test_the_sick_machines_show_what_they_are_named_for() -> None:
 
 
 def test_the_engines_of_the_machines_answer_the_real_probe() -> None:
-    for name in names():
+    for name in (*HEALTHY, *REFUSED):
         with Machine.load(name).stage() as stage:
             engine = containers.probe(world(stage))
         assert not isinstance(engine.runtimes, Unread)
@@ -212,6 +212,14 @@ def test_every_statement_is_laid_out_as_it_says(tmp_path: Path) -> None:
     assert (device / "driver").resolve() == root / "sys/bus/pci/drivers/nvidia"
 
 
+def test_other_bytes_than_text_and_files_that_are_forbidden_are_laid_out(tmp_path: Path) -> None:
+    machine = load(tmp_path, "like base\nbytes sys/v = 0600000001\nforbidden etc/a\n", base="file etc/a\n| secret\n")
+    with machine.stage() as stage:
+        assert (stage.root / "sys/v").read_bytes() == b"\x06\0\0\0\x01"
+        assert stat.S_IMODE((stage.root / "etc/a").stat().st_mode) == 0
+        assert stage.unprivileged
+
+
 def test_a_machine_that_is_like_another_has_its_files_but_for_what_it_says(tmp_path: Path) -> None:
     base = "file a/b\n| b\nfile a/c\n| c\nfile d\npci 0000:0a:00.0 10de:2204 0x030000 nvidia\n"
     text = "like base\nfile a/c\n| other\ngone d\npci 0000:0a:00.0 10de:2204 0x030000 -\n"
@@ -243,9 +251,11 @@ def test_a_machine_that_is_like_another_has_its_files_but_for_what_it_says(tmp_p
         ("link a b\n", "expected A -> B"),
         ("gone a\n", "nothing there"),
         ("file a\nlike base\n", "like goes first"),
-        ("without docker\n", "expected nvml or engine"),
+        ("without docker\n", "expected nvml, cuda or engine"),
         ("pci 0000:0a:00.0 10de2204 0x030000 -\n", "expected A:B"),
         ("pci 0000:0a:00.0\n", "host.txt:1"),
+        ("bytes a = 0x06\n", "host.txt:1"),
+        ("forbidden a\n", "no a there"),
     ],
 )
 def test_a_wrong_statement_is_refused_with_its_place(tmp_path: Path, text: str, message: str) -> None:
