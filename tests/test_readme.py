@@ -124,8 +124,9 @@ def test_every_check_has_its_row() -> None:
     from gpudoctor import checks
 
     text = README.read_text(encoding="utf-8")
-    rows = set(re.findall(r"^\| `([a-z0-9-]+)` \|", text, re.MULTILINE))
-    assert rows == {check.id for check in checks.discover()}
+    rows = re.findall(r"^\| `([a-z0-9-]+)` \|", text, re.MULTILINE)
+    assert sorted(rows) == sorted(check.id for check in checks.discover())
+    assert f"judged by {len(rows)} checks" in (PROJECT / "CHANGELOG.md").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize(
@@ -137,6 +138,24 @@ def test_transcripts_of_machines_are_true(said: Block, pytestconfig: pytest.Conf
     with Machine.load(said.kind.partition(": ")[2]).stage() as stage:
         finished = stage.run(command, *arguments)
     assert finished.stderr == ""
+    compare(said, finished.stdout, pytestconfig)
+
+
+@pytest.mark.parametrize("said", [one for one in blocks() if one.kind.startswith("log: ")], ids=lambda one: one.kind)
+def test_transcripts_of_logs_are_true(said: Block, pytestconfig: pytest.Config) -> None:
+    line = said.body.partition("\n")[0].removeprefix("$ ")
+    with Machine.load(said.kind.partition(": ")[2]).stage() as stage:
+        here = shlex.join((sys.executable, "-m", "gpudoctor", "explain", *stage.arguments))
+        assert line.count("gpudoctor explain") == 1
+        finished = subprocess.run(
+            ("sh", "-c", line.replace("gpudoctor explain", here)),
+            env=dict(stage.environment),
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+    assert (finished.returncode, finished.stderr) == (0, "")
     compare(said, finished.stdout, pytestconfig)
 
 

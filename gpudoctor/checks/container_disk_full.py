@@ -23,7 +23,7 @@ LINKS = (
     "https://github.com/NVIDIA-NeMo/Speech/issues/1029",
 )
 SYMPTOMS = (
-    r"\[Errno 28\] No space left on device",
+    r"\[Errno 28\] No space left on device(?!: ['\"]/)",
     r"failed to register layer.*no space left on device",
     r"(?:write|mkdir|copy|ApplyLayer)\b.*/(?:docker|containerd|containers|overlay2?)/.*no space left on device",
     r"(?:pull|unpack|extract)\w* .*no space left on device",

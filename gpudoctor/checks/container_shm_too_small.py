@@ -22,7 +22,7 @@ LINKS = (
     "https://github.com/NVIDIA/nccl/issues/342",
 )
 SYMPTOMS = (
-    r"\[Errno 28\] No space left on device",
+    r"\[Errno 28\] No space left on device(?!: ['\"]/)",
     r"SHMEM allocation limit is set to the default of 64 ?MB",
     r"posix_fallocate failed ?: ?No space left on device",
     r"(?:/dev/shm|shared memory|shm).*No space left on device",

@@ -28,7 +28,7 @@ LINKS = (
 SYMPTOMS = (
     r"cuInit(?:\(0\))?\)? failed -> CUDA_ERROR_UNKNOWN",
     r"failed call to cuInit: CUDA_ERROR_UNKNOWN",
-    r"cuInit(?!\S* returned)\S* .{0,40}(?:error|code|[(:=>])\W?999\b",
+    r"(?<!UNAVAILABLE \()cuInit\S* .{0,40}(?:error|code|returned|[(:=>])\W?999\b",
 )
 
 CAUSED_BY = ("driver-uvm-missing", "container-gpus-not-requested")

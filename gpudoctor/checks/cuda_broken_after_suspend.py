@@ -32,7 +32,7 @@ LINKS = (
 SYMPTOMS = (
     r"CUDA_ERROR_UNKNOWN",
     r"unknown error \(error 999\)",
-    r"cuInit(?!\S* returned)\S* .{0,40}(?:error|code|[(:=>])\W?999\b",
+    r"(?<!UNAVAILABLE \()cuInit\S* .{0,40}(?:error|code|returned|[(:=>])\W?999\b",
     r"CUDA unknown error - this may be due to an incorrectly set up environment",
     r"PM: suspend exit",
 )

@@ -30,7 +30,7 @@ SYMPTOMS = (
     r"forward compatibility was attempted on non[- ]supported HW",
     r"CUDA_ERROR_COMPAT_NOT_SUPPORTED_ON_DEVICE",
     r"cudaErrorCompatNotSupportedOnDevice",
-    r"cuInit(?!\S* returned)\S* .{0,40}(?:error|code|[(:=>])\W?804\b",
+    r"(?<!UNAVAILABLE \()cuInit\S* .{0,40}(?:error|code|returned|[(:=>])\W?804\b",
 )
 
 _NOT_SUPPORTED_ON_DEVICE = 804

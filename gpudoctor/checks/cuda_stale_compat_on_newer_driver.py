@@ -32,7 +32,7 @@ SYMPTOMS = (
     r"unsupported display driver / cuda driver combination",
     r"CUDA_ERROR_SYSTEM_DRIVER_MISMATCH",
     r"cudaErrorSystemDriverMismatch",
-    r"cuInit(?!\S* returned)\S* .{0,40}(?:error|code|[(:=>])\W?803\b",
+    r"(?<!UNAVAILABLE \()cuInit\S* .{0,40}(?:error|code|returned|[(:=>])\W?803\b",
 )
 
 _MISMATCH = 803

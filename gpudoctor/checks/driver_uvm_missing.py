@@ -31,7 +31,7 @@ LINKS = (
 SYMPTOMS = (
     r"CUDA_ERROR_UNKNOWN",
     r"unknown error \(error 999\)",
-    r"cuInit(?!\S* returned)\S* .{0,40}(?:error|code|[(:=>])\W?999\b",
+    r"(?<!UNAVAILABLE \()cuInit\S* .{0,40}(?:error|code|returned|[(:=>])\W?999\b",
     r"CUDA unknown error - this may be due to an incorrectly set up environment",
     r"/dev/nvidia-uvm\W{1,4}(no such file|cannot|does not exist)",
     r"Module nvidia[-_]uvm not found",

@@ -60,7 +60,7 @@ def command(
     """
     paint = options.painter(no_color=no_color)
     known = checks.discover()
-    if subject != "-" and not Path(subject).exists():
+    if subject in {check.id for check in known} or (subject != "-" and not Path(subject).exists()):
         check = _named(subject, known)
         as_json = to_json.check(check)
         click.echo(to_json.dumps(as_json) if format_ == "json" else explanation_to_text.check(check, paint=paint))
@@ -113,6 +113,8 @@ def _read(subject: str, known: tuple[checks.Check, ...]) -> Explanation:
 @contextmanager
 def _opened(subject: str) -> Iterator[BinaryIO]:
     if subject == "-":
+        if sys.stdin is None:
+            raise InputError("-: standard input is closed", "name a log, or pipe one in: dmesg | gpudoctor explain -")
         if sys.stdin.isatty():
             click.echo("gpudoctor: reading the log from this terminal; end it with Ctrl-D", err=True)
         yield sys.stdin.buffer
@@ -137,15 +139,14 @@ def _blocks(file: BinaryIO, subject: str) -> Iterator[bytes]:
 
 def _text(file: BinaryIO, subject: str) -> Iterator[bytes]:
     """The bytes of a log, as UTF-8 where they begin by saying that they are something else."""
-    decoder = None
-    first = True
-    while part := file.read(_BLOCK_BYTES):
-        if first:
-            first = False
-            _refuse_what_is_no_text(part, subject)
-            encoding = _WIDE.get(part[:2])
-            decoder = codecs.getincrementaldecoder(encoding)("replace") if encoding else None
+    part = file.read(_BLOCK_BYTES)
+    _refuse_what_is_no_text(part, subject)
+    encoding = _WIDE.get(part[:2])
+    decoder = codecs.getincrementaldecoder(encoding)("replace") if encoding else None
+    while part:
         yield decoder.decode(part).encode("utf-8", "replace") if decoder else part
+        # What is shorter was the last: whoever types a log would have to end it twice, were it read on.
+        part = file.read(_BLOCK_BYTES) if len(part) == _BLOCK_BYTES else b""
 
 
 def _refuse_what_is_no_text(beginning: bytes, subject: str) -> None:

@@ -12,12 +12,23 @@ from tests.real.cannot import cannot
 PACKAGE_OF: Mapping[str, str] = {
     "chromium": "chromium",
     "containerd": "containerd",
+    "docker": "docker.io",
+    "docker-compose": "docker-compose",
     "docker-registry": "docker-registry",
     "dockerd": "docker.io",
+    "dot": "graphviz",
     "ldd": "libc-bin",
     "mount": "mount",
+    "munged": "munge",
+    "npm": "npm",
+    "podman": "podman",
+    "prometheus-node-exporter": "prometheus-node-exporter",
     "runc": "runc",
+    "sbatch": "slurm-client",
     "setpriv": "util-linux",
+    "shellcheck": "shellcheck",
+    "slurmctld": "slurmctld",
+    "slurmd": "slurmd",
 }
 """The Debian package that brings each command."""
 
