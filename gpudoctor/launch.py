@@ -201,7 +201,7 @@ class Launch:
         """
         from gpudoctor.smoke import arguments
 
-        words = arguments(asked.device, asked.level, asked.only, asked.seed)
+        words = arguments(asked.device, asked.level, asked.only, asked.seed, asked.extras, asked.stress_seconds)
         trial = replace(plan, command=("python", "-", *words), interactive=True, tty=False)
         try:
             self.smoke = self._within_limits(trial, lambda granted: self._prove(granted, asked, timeout_seconds))

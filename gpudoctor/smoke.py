@@ -16,6 +16,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -36,25 +37,51 @@ OPERATIONS: dict[str, str] = {
     "matmul": "a matrix product against NumPy, on every GPU",
     "conv2d": "a convolution against NumPy, on every GPU",
     "gather": "tf.gather of rows, a single row and columns, on every GPU",
-    "expand-dims": "K.expand_dims on every axis",
-    "tile": "K.tile, also where the number of rows is unknown",
     "gather-nd": "tf.gather_nd of single cells",
     "batch-gather": "tf.batch_gather, or tf.gather(batch_dims=1)",
+    "map-fn-gather-nd": "tf.map_fn over tf.gather_nd",
+    "expand-dims": "K.expand_dims on every axis",
+    "tile": "K.tile, also where the number of rows is unknown",
     "lambda-square": "a model with Lambda(x ** 2)",
+    "lambda-antirectifier": "a Lambda of several steps that doubles the width",
+    "lambda-slice": "Lambdas with arguments, put together again",
+    "plot-model": "plot_model writes a picture; wants pydot and graphviz",
+    "crossentropy": "categorical and sparse cross-entropy agree",
     "fit": "fit(batch_size=32): the loss falls as it does in NumPy",
+    "fit-generator": "training on pictures from ImageDataGenerator",
+    "train-on-batch": "batches of different sizes, against NumPy",
+    "callback": "a callback hears of every batch and epoch",
+    "save-weights": "weights kept in HDF5 and loaded",
+    "save-model": "a whole model kept and loaded, optimizer included",
+    "multi-gpu": "trained on several GPUs, loaded where there is none",
+    "bert4keras": "a tiny random BERT; --with bert4keras installs it",
+    "stress-matmul": "TFLOP/s against what the product should reach, on every GPU",
+    "stress-memory": "memory bandwidth against the product's, on every GPU",
+    "stress-host-to-device": "copies from the host, on every GPU",
+    "stress-all-reduce": "sums over all GPUs by NCCL",
 }
 """Every operation by its public name, in the order they run."""
 
 QUICK_OPERATIONS = ("matmul", "conv2d", "gather")
+_STRESS_OPERATIONS = tuple(name for name in OPERATIONS if name.startswith("stress-"))
 
-LEVELS: dict[str, tuple[str, ...]] = {"quick": QUICK_OPERATIONS, "full": tuple(OPERATIONS)}
+LEVELS: dict[str, tuple[str, ...]] = {
+    "quick": QUICK_OPERATIONS,
+    "full": tuple(name for name in OPERATIONS if name not in _STRESS_OPERATIONS),
+    "stress": (*QUICK_OPERATIONS, *_STRESS_OPERATIONS),
+}
 
-# Nine operations on one device made 3.4 KiB (TensorFlow 1.15.5); 54 on 16 GPUs make some 20. A line this long
-# is noise or malice.
+EXTRAS = ("bert4keras",)
+"""What --with installs for the test alone."""
+
+# Every operation with two packages of Keras made 12 KiB (TensorFlow 1.15.5). A line this long is noise or malice.
 LINE_BYTES = 1 << 20
 CHATTER_BYTES = 64 << 10
 TEXT_CHARACTERS = 2000
 NESTING = 12
+
+STRESS_SECONDS = 5.0
+"""How long each figure of the stress level is measured: a GPU that is too hot slows down within seconds."""
 
 # The script answers SIGTERM within milliseconds, unless it is inside a library call: then only SIGKILL helps.
 GRACE_SECONDS = 2.0
@@ -99,10 +126,40 @@ class SmokeDevice:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class KerasPackage:
+    """A Keras beside tf.keras: the operations of models run with it too."""
+
+    package: str
+    """keras, tf_keras."""
+    version: Reading[str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoadedLibrary:
+    """A library of NVIDIA's in the process that computed."""
+
+    name: str
+    path: str
+    version: Reading[str]
+    """By its own call, else by its file name."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rate:
+    """One figure of the stress level."""
+
+    name: str
+    """matmul_float32_tflops, memory_gbs, host_to_device_gbs, all_reduce_gbs."""
+    value: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Operation:
     """One operation on one device."""
 
     name: str
+    package: str = ""
+    """tensorflow, tf.keras, or the Keras package it ran with."""
     outcome: OperationOutcome
     device_asked: str
     device: Reading[str]
@@ -111,6 +168,7 @@ class Operation:
     expected: str
     got: str
     note: str
+    rates: tuple[Rate, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -151,6 +209,10 @@ class SmokeReport:
     devices: tuple[SmokeDevice, ...]
     operations: tuple[Operation, ...]
     timings: Timings
+    keras_packages: tuple[KerasPackage, ...] = ()
+    libraries: tuple[LoadedLibrary, ...] = ()
+    remarks: tuple[str, ...] = ()
+    """What explains a failure, or will cause one."""
     error: SmokeError | None = None
 
 
@@ -162,6 +224,8 @@ class Asked:
     level: str = "full"
     only: tuple[str, ...] = ()
     seed: int
+    extras: tuple[str, ...] = ()
+    stress_seconds: float = STRESS_SECONDS
 
     def operations(self) -> tuple[str, ...]:
         """The names that the report must hold."""
@@ -184,11 +248,20 @@ def fresh_seed() -> int:
     return secrets.randbelow(1 << 32)
 
 
-def arguments(device: str, level: str = "full", only: Sequence[str] = (), seed: int | None = None) -> tuple[str, ...]:
+def arguments(
+    device: str,
+    level: str = "full",
+    only: Sequence[str] = (),
+    seed: int | None = None,
+    extras: Sequence[str] = (),
+    stress_seconds: float = STRESS_SECONDS,
+) -> tuple[str, ...]:
     """What follows `python -`."""
     chosen = ("--only", *only) if only else ()
     seeded = () if seed is None else ("--seed", str(seed))
-    return ("--device", device, "--level", level, *chosen, *seeded)
+    installed = tuple(word for name in extras for word in ("--with", name))
+    bounded = () if stress_seconds == STRESS_SECONDS else ("--stress-seconds", f"{stress_seconds:g}")
+    return ("--device", device, "--level", level, *chosen, *seeded, *installed, *bounded)
 
 
 def parse(stdout: bytes | str, *, asked: Asked | None = None, ended: str = "") -> SmokeReport:
@@ -403,6 +476,8 @@ def run_local(
     level: str = "full",
     only: Sequence[str] = (),
     seed: int | None = None,
+    extras: Sequence[str] = (),
+    stress_seconds: float = STRESS_SECONDS,
     timeout_seconds: float,
     talk: Callable[[bytes], None] | None = None,
 ) -> SmokeReport:
@@ -410,21 +485,37 @@ def run_local(
 
     `talk` is given what the script and TensorFlow write to stderr, as it comes.
     """
-    asked = Asked(device=device, level=level, only=tuple(only), seed=fresh_seed() if seed is None else seed)
+    asked = Asked(
+        device=device,
+        level=level,
+        only=tuple(only),
+        seed=fresh_seed() if seed is None else seed,
+        extras=tuple(extras),
+        stress_seconds=stress_seconds,
+    )
     path = shutil.which(python)
     if path is None:
         return _could_not_start(asked, _why_not_runnable(python))
-    command = [path, "-", *arguments(asked.device, asked.level, asked.only, asked.seed)]
+    # The script clears up behind itself, unless it is killed.
+    with tempfile.TemporaryDirectory(prefix="gpudoctor-", ignore_cleanup_errors=True) as folder:
+        return _converse(path, asked, timeout_seconds, talk, folder)
+
+
+def _converse(
+    path: str, asked: Asked, timeout_seconds: float, talk: Callable[[bytes], None] | None, folder: str
+) -> SmokeReport:
+    words = arguments(asked.device, asked.level, asked.only, asked.seed, asked.extras, asked.stress_seconds)
     try:
         process = subprocess.Popen(
-            command,
+            [path, "-", *words],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
+            env={**os.environ, "TMPDIR": folder},
             start_new_session=True,  # so that the deadline reaches its children too
         )
     except (OSError, ValueError) as error:
-        return _could_not_start(asked, f"{python} cannot be started: {error}")
+        return _could_not_start(asked, f"{path} cannot be started: {error}")
     conversation = _Conversation(process, time.monotonic() + timeout_seconds, talk)
     try:
         conversation.hold()
@@ -586,7 +677,7 @@ def conclude(
     `ended` tells it in words; `clean` is exit code 0. A passed report of a process that did not end well, or not in
     time, is a failure.
     """
-    report = listener.report(asked=asked, ended=ended, causes=causes)
+    report = hold_against_product(listener.report(asked=asked, ended=ended, causes=causes))
     stage = report.error.stage if report.error is not None else "end"
     if timed_out:
         message = f"{ended}, stopped at {stage}" if stage != "end" else ended
@@ -596,6 +687,48 @@ def conclude(
         return report
     error = SmokeError(stage=stage, message=message, causes=tuple(causes))
     return replace(report, outcome=SmokeOutcome.FAILED, error=error)
+
+
+def hold_against_product(report: SmokeReport) -> SmokeReport:
+    """Measured rates beside what each GPU's product should reach; far below it the operation has failed.
+
+    On the CPU there is nothing to compare with.
+    """
+    if not any(operation.rates for operation in report.operations) or report.device_asked != "gpu":
+        return report
+    operations = tuple(_beside_peaks(operation, report) for operation in report.operations)
+    slow = any(one.outcome is not other.outcome for one, other in zip(operations, report.operations, strict=True))
+    outcome = SmokeOutcome.FAILED if slow else report.outcome
+    return replace(report, operations=operations, outcome=outcome)
+
+
+def _beside_peaks(operation: Operation, report: SmokeReport) -> Operation:
+    from gpudoctor import performance
+
+    device = next((one for one in report.devices if one.name == operation.device), None)
+    if device is None or not operation.rates:
+        return operation
+    named = re.search(r"name: ([^,]+)", device.description)
+    product = named[1] if named else device.description
+    capability = "" if isinstance(device.compute_capability, Unread) else device.compute_capability
+    # TensorFlow multiplies in TF32 by itself where there is TF32; 1.x images of NVIDIA's do as well.
+    tf32 = capability.partition(".")[0].isdecimal() and int(capability.partition(".")[0]) >= 8
+    notes, slow = [], []
+    for rate in operation.rates:
+        peak = performance.peak_of(product, rate.name, tf32=tf32)
+        if peak is None:
+            notes.append(f"nothing is known to compare {rate.name} of {product} with")
+            continue
+        share = rate.value / peak.value
+        sentence = f"{rate.value:.4g} {peak.unit} is {share:.0%} of the {peak.value:g} of {peak.product}"
+        notes.append(f"{rate.name}: {sentence}")
+        if share < peak.least:
+            slow.append(f"{rate.name} too slow: {sentence}, less than {peak.least:.0%}")
+    if slow and operation.outcome is OperationOutcome.PASSED:
+        advice = "look for heat, a power limit, a narrow PCIe link or another process: gpudoctor check"
+        note = "; ".join([*slow, advice, operation.note])
+        return replace(operation, outcome=OperationOutcome.FAILED, note=note, expected="", got="")
+    return replace(operation, note="; ".join([*notes, operation.note]))
 
 
 # What the signals mean that TensorFlow is known to die of.
@@ -643,7 +776,13 @@ _MARKS = {OperationOutcome.PASSED: "✓", OperationOutcome.FAILED: "✗", Operat
 def render(report: SmokeReport) -> str:
     """The report for people: a line per operation and a total."""
     lines = [_versions(report)] if not isinstance(report.tensorflow, Unread) else []
-    width = max((len(operation.name) for operation in report.operations), default=0)
+    lines += [f"! {remark}" for remark in report.remarks]
+    lines += [
+        f"! the package {one.package} was left out: {one.version.detail}"
+        for one in report.keras_packages
+        if isinstance(one.version, Unread)
+    ]
+    width = max((len(shown_name(operation)) for operation in report.operations), default=0)
     lines += [_operation_line(operation, width) for operation in report.operations]
     if report.error is not None:
         lines.append(f"✗ {report.error.stage}: {report.error.message}")
@@ -666,11 +805,24 @@ def _versions(report: SmokeReport) -> str:
     return ", ".join(f"{name} {value}" for name, value in named if not isinstance(value, Unread))
 
 
+def shown_name(operation: Operation) -> str:
+    """The name, with the package where it is not TensorFlow's own."""
+    own = operation.package in ("", "tensorflow", "tf.keras")
+    return operation.name if own else f"{operation.name} ({operation.package})"
+
+
+def _rates(operation: Operation) -> str:
+    """Figures that were compared with nothing: those that were have their sentence in the note."""
+    if any(rate.name in operation.note for rate in operation.rates):
+        return ""
+    return "".join(f"{rate.name} {rate.value:.4g}; " for rate in operation.rates)
+
+
 def _operation_line(operation: Operation, width: int) -> str:
     device = operation.device_asked if isinstance(operation.device, Unread) else operation.device
     seconds = "" if isinstance(operation.seconds, Unread) else f"{operation.seconds:.2f} s"
     mark = _MARKS[operation.outcome]
-    line = f"{mark} {operation.name:<{width}}  {device:<6} {seconds:>8}  {operation.note}"
+    line = f"{mark} {shown_name(operation):<{width}}  {device:<6} {seconds:>8}  {_rates(operation)}{operation.note}"
     if operation.outcome is OperationOutcome.FAILED and operation.expected != operation.got:
         line += f"\n    expected {operation.expected}\n    got      {operation.got}"
     return line.rstrip()

@@ -24,6 +24,21 @@ _EXIT_CODES = {
 @click.option("--level", type=click.Choice(list(smoke.LEVELS)), default="full", show_default=True, help="How much.")
 @click.option("--only", multiple=True, metavar="NAME", help="Only this operation. Repeatable.")
 @click.option("--list", "list_operations", is_flag=True, help="List the operations and end.")
+@click.option(
+    "--with",
+    "extras",
+    type=click.Choice(list(smoke.EXTRAS)),
+    multiple=True,
+    help="Install it with pip for this test alone, in a folder that is removed. Repeatable.",
+)
+@click.option(
+    "--stress-seconds",
+    type=click.FloatRange(0.1, 3600),
+    default=smoke.STRESS_SECONDS,
+    show_default=True,
+    metavar="SECONDS",
+    help="How long each figure of --level stress is measured.",
+)
 @click.option("--seed", type=click.IntRange(0, (1 << 32) - 1), metavar="N", help="Draw the same random inputs again.")
 @click.option(
     "--timeout",
@@ -34,7 +49,14 @@ _EXIT_CODES = {
     metavar="SECONDS",
     help="Time limit for the whole test.",
 )
-@options.format_option
+@click.option(
+    "--format",
+    "format_",
+    type=click.Choice(["text", "json", "junit"]),
+    default="text",
+    show_default=True,
+    help="What to print.",
+)
 @options.verbose_option
 def command(
     python: str,
@@ -42,6 +64,8 @@ def command(
     level: str,
     only: tuple[str, ...],
     list_operations: bool,
+    extras: tuple[str, ...],
+    stress_seconds: float,
     seed: int | None,
     timeout_seconds: float,
     format_: str,
@@ -54,8 +78,10 @@ def command(
     if list_operations:
         for name, what in smoke.OPERATIONS.items():
             levels = ", ".join(level for level, names in smoke.LEVELS.items() if name in names)
-            click.echo(f"{name:15} {what} ({levels})")
+            click.echo(f"{name:22} {what} ({levels})")
         return exit_codes.WELL
+    if "bert4keras" in extras and "bert4keras" not in (only or smoke.LEVELS[level]):
+        raise InputError("--with bert4keras: that operation is not among those to run", "--level full holds it")
     for name in only:
         if name not in smoke.OPERATIONS:
             import difflib
@@ -69,11 +95,17 @@ def command(
         level=level,
         only=only,
         seed=seed,
+        extras=extras,
+        stress_seconds=stress_seconds,
         timeout_seconds=timeout_seconds,
         talk=(lambda chunk: click.echo(chunk, err=True, nl=False)) if verbose else None,
     )
     if format_ == "json":
         click.echo(to_json.dumps(smoke.to_json(report)))
+    elif format_ == "junit":
+        from gpudoctor.render import smoke_to_junit
+
+        click.echo(smoke_to_junit.report(report))
     else:
         click.echo(smoke.render(report))
     return _EXIT_CODES[report.outcome]

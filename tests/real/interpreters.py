@@ -19,7 +19,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.real.cannot import cannot
@@ -36,6 +36,9 @@ class Pins:
     requirements: tuple[str, ...]
     installer: str | None = None
     """A pip that is newer or older than the one the interpreter bundles; None keeps the bundled one."""
+    companions: tuple[str, ...] = field(default=(), repr=False)
+    """What the documented operations use beside TensorFlow where it is there. Each wheel alone, without what it
+    depends on: that is TensorFlow's, and pinned above. Outside the repr, which names the environment."""
 
 
 # TensorFlow of 2018 and 2019 bounds its dependencies from below only; these are the last that still
@@ -49,12 +52,51 @@ _PINS_OF_2018 = (
     "importlib-metadata<4.9",
 )
 
+_PLOTTING_OF_2018 = ("pydot==1.4.2", "pyparsing==2.4.7")
+_PLOTTING = ("pydot==3.0.4", "pyparsing==3.2.3")
+
 PINS: dict[str, Pins] = {
-    "1.12.3": Pins(python="3.6", requirements=("tensorflow==1.12.3", *_PINS_OF_2018), installer="pip==21.3.1"),
-    "1.15.0": Pins(python="2.7", requirements=("tensorflow==1.15.0", *_PINS_OF_2018)),
-    "1.15.5": Pins(python="3.7", requirements=("tensorflow==1.15.5", "protobuf<3.21", "numpy<1.20")),
-    "2.3.4": Pins(python="3.8", requirements=("tensorflow==2.3.4", "protobuf<3.21")),
-    "2.21.0": Pins(python="3.11", requirements=("tensorflow==2.21.0",)),
+    "1.12.3": Pins(
+        python="3.6",
+        requirements=("tensorflow==1.12.3", *_PINS_OF_2018),
+        installer="pip==21.3.1",
+        companions=("keras==2.2.4", "pyyaml==5.4.1", "scipy==1.2.3", *_PLOTTING_OF_2018),
+    ),
+    "1.15.0": Pins(
+        python="2.7",
+        requirements=("tensorflow==1.15.0", *_PINS_OF_2018),
+        companions=("keras==2.3.1", "pyyaml==5.4.1", "scipy==1.2.3", *_PLOTTING_OF_2018),
+    ),
+    "1.15.5": Pins(
+        python="3.7",
+        requirements=("tensorflow==1.15.5", "protobuf<3.21", "numpy<1.20"),
+        companions=("keras==2.3.1", "pyyaml==5.4.1", "scipy==1.2.3", *_PLOTTING_OF_2018),
+    ),
+    "2.3.4": Pins(
+        python="3.8",
+        requirements=("tensorflow==2.3.4", "protobuf<3.21"),
+        companions=("bert4keras==0.11.5", "scipy==1.4.1", *_PLOTTING_OF_2018),
+    ),
+    "2.10.1": Pins(
+        python="3.10",
+        requirements=("tensorflow-cpu==2.10.1", "numpy<2"),
+        companions=("scipy==1.15.3", *_PLOTTING),
+    ),
+    "2.15.1": Pins(
+        python="3.11",
+        requirements=("tensorflow-cpu==2.15.1",),
+        companions=("scipy==1.15.3", *_PLOTTING),
+    ),
+    "2.17.1": Pins(
+        python="3.11",
+        requirements=("tensorflow-cpu==2.17.1", "tf-keras==2.17.0"),
+        companions=("scipy==1.15.3", *_PLOTTING),
+    ),
+    "2.21.0": Pins(
+        python="3.11",
+        requirements=("tensorflow==2.21.0",),
+        companions=("tf-keras==2.21.0", "scipy==1.16.3", *_PLOTTING),
+    ),
 }
 
 # The last virtualenv that runs on CPython 2.7, which has no venv of its own.
@@ -99,6 +141,40 @@ def tensorflow_environment(tensorflow: str) -> Path:
         _make_environment(partial, pins)
         partial.rename(folder)
     return python
+
+
+def documented_environment(tensorflow: str) -> Path:
+    """The python of that environment with its companions: the environment itself stays as it is.
+
+    They lie in a folder of their own, which the returned command appends to PYTHONPATH.
+    """
+    pins = PINS[tensorflow]
+    python = tensorflow_environment(tensorflow)
+    digest = hashlib.sha256(repr((pins, pins.companions)).encode()).hexdigest()[:8]
+    name = f"companions-{tensorflow}-{digest}"
+    folder = cache_folder() / name
+    command = folder / "bin" / "python"
+    with _locked(cache_folder() / f"{name}.lock"):
+        if command.exists() and str(python) in command.read_text():
+            return command
+        for leftover in cache_folder().glob(f"{name}.*.partial"):
+            shutil.rmtree(leftover)
+        if folder.exists():
+            shutil.rmtree(folder)
+        partial = cache_folder() / f"{name}.{os.getpid()}.partial"
+        packages = partial / "packages"
+        doing = f"installing {pins.companions[0]} for TensorFlow {tensorflow}"
+        _run(_pip(python, "--no-deps", "--target", str(packages), *pins.companions), doing)
+        (partial / "bin").mkdir()
+        script = partial / "bin" / "python"
+        script.write_text(
+            "#!/bin/sh\n"
+            f'PYTHONPATH="${{PYTHONPATH:+$PYTHONPATH:}}{folder / "packages"}"\n'
+            f'export PYTHONPATH\nexec "{python}" "$@"\n'
+        )
+        script.chmod(0o755)
+        partial.rename(folder)
+    return command
 
 
 def _make_environment(folder: Path, pins: Pins) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import resource
+import textwrap
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -350,3 +351,123 @@ def test_without_partitioned_graphs_fit_is_proved_by_its_parameters_and_says_so(
     [fit] = run(EAGER, ("fit",)).operations
     assert (fit.outcome, fit.device) == (OperationOutcome.PASSED, "CPU:0")
     assert "device of the trained parameters" in fit.note
+
+
+FAULTS_OF_MODELS = {
+    "lambda-antirectifier": (
+        "right = real.keras.backend.l2_normalize\n"
+        "real.keras.backend.l2_normalize = lambda x, axis: right(x, axis=axis) * 1.01",
+        "other values",
+    ),
+    "crossentropy": (
+        "right = real.keras.losses.sparse_categorical_crossentropy\n"
+        "real.keras.losses.sparse_categorical_crossentropy = lambda y, p: right(y, p) * 1.001",
+        "other values",
+    ),
+    "train-on-batch": (
+        "real.keras.models.Model.train_on_batch = lambda self, x, y: 1.0 / len(x)",
+        "the device of the products cannot be told",
+    ),
+    "fit-generator": (
+        "class Still(real.keras.preprocessing.image.ImageDataGenerator):\n"
+        "    def __init__(self, **options):\n"
+        "        super(Still, self).__init__()\n"
+        "real.keras.preprocessing.image.ImageDataGenerator = Still",
+        "flips put the pixel elsewhere",
+    ),
+    "callback": (
+        "right = real.keras.models.Model.fit\n"
+        "def fit(self, x, y, callbacks=None, **options):\n"
+        "    return right(self, x, y, **options)\n"
+        "real.keras.models.Model.fit = fit",
+        "the callback heard of another number of batches",
+    ),
+    "save-weights": (
+        "real.keras.models.Model.load_weights = lambda self, path: None",
+        "loaded: other predictions",
+    ),
+    "save-model": (
+        "right = real.keras.models.load_model\n"
+        "def load_model(path, custom_objects):\n"
+        "    model = right(path, custom_objects=custom_objects)\n"
+        "    model.compile(real.keras.optimizers.SGD(0.05, momentum=0.9), model.loss)\n"
+        "    return model\n"
+        "real.keras.models.load_model = load_model",
+        "the optimizer was not kept",
+    ),
+}
+
+
+def test_each_operation_of_models_sees_the_fault_that_is_meant_for_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Each in a function of its own: they keep what they replace under the same name.
+    wrapped = [f"def planted():\n{textwrap.indent(fault, '    ')}\nplanted()" for fault, _ in FAULTS_OF_MODELS.values()]
+    plant_in_tensorflow(tmp_path, monkeypatch, "\n" + "\n".join(wrapped))
+    report = run(GRAPH, tuple(FAULTS_OF_MODELS))
+    notes = {operation.name: operation.note for operation in failed(report)}
+    for name, (_, said) in FAULTS_OF_MODELS.items():
+        assert said in notes.get(name, ""), smoke.render(report)
+    assert set(notes) == set(FAULTS_OF_MODELS)
+
+
+def test_a_process_of_the_multi_gpu_row_that_dies_or_reads_other_weights_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    forked = "forked = os.environ.get('CUDA_VISIBLE_DEVICES') == '-1'\n"
+    plant_in_tensorflow(tmp_path, monkeypatch, forked + "if forked: os.abort()")
+    [died] = failed(run(GRAPH, ("multi-gpu",)))
+    assert died.note.startswith("process train: killed by signal 6")
+    plant_in_tensorflow(
+        tmp_path,
+        monkeypatch,
+        forked
+        + "right = real.keras.models.Model.load_weights\n"
+        + "def load_weights(self, path):\n"
+        + "    right(self, path)\n"
+        + "    self.set_weights([weight * 1.01 for weight in self.get_weights()])\n"
+        + "real.keras.models.Model.load_weights = load_weights",
+    )
+    [altered] = failed(run(GRAPH, ("multi-gpu",)))
+    assert "single model: other predictions" in altered.note
+
+
+def test_a_hang_in_fit_in_another_process_ends_at_the_deadline_and_leaves_none_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    forked = f"open({str(tmp_path / 'pids')!r}, 'a').write('%d ' % os.getpid())\n"
+    plant_in_tensorflow(
+        tmp_path, monkeypatch, forked + "real.keras.models.Model.fit = lambda *given, **named: time.sleep(3600)"
+    )
+    report = run(GRAPH, ("multi-gpu",), timeout_seconds=40)
+    [hung] = failed(report)
+    assert hung.name == "multi-gpu"
+    assert report.error is not None
+    assert report.error.message.startswith("no answer within 40 s, stopped at operation multi-gpu on CPU:0")
+    pids = (tmp_path / "pids").read_text().split()
+    assert len(pids) == 2
+    gone_by = time.monotonic() + 10
+    while any(Path("/proc", pid).exists() for pid in pids) and time.monotonic() < gone_by:
+        time.sleep(0.1)
+    assert not any(Path("/proc", pid).exists() for pid in pids)
+
+
+def test_a_product_that_is_off_under_load_fails_the_stress_level(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plant_in_tensorflow(
+        tmp_path,
+        monkeypatch,
+        """
+        right = real.matmul
+        real.matmul = lambda a, b: right(a, b) * (1.0 if a.shape[0] == 192 else 1.02)
+        """,
+    )
+    python = tensorflow_environment(GRAPH)
+    report = smoke.run_local(
+        str(python), device="cpu", level="stress", stress_seconds=0.2, timeout_seconds=TIMEOUT_SECONDS
+    )
+    [stress] = failed(report)
+    assert stress.name == "stress-matmul"
+    assert "a row of the product is off" in stress.note
+    assert {one.name for one in report.operations} == set(smoke.LEVELS["stress"])

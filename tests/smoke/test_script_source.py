@@ -4,6 +4,7 @@ import ast
 import json
 import subprocess
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
@@ -54,16 +55,24 @@ def test_vermin_would_see_newer_syntax_and_newer_modules(newer: str, tmp_path: P
     assert not suits_2_7_and_3_5(altered)
 
 
-def test_it_is_ascii_and_imports_the_standard_library_tensorflow_and_numpy_alone() -> None:
-    source = smoke.script().decode("ascii")
+def imported(nodes: Iterable[ast.AST]) -> set[str]:
+    """First words of what is imported, the standard library left out."""
     modules = {
         (node.module or "") if isinstance(node, ast.ImportFrom) else alias.name
-        for node in ast.walk(ast.parse(source))
+        for node in nodes
         if isinstance(node, (ast.Import, ast.ImportFrom))
         for alias in node.names
     }
-    outside = {module.partition(".")[0] for module in modules} - set(sys.stdlib_module_names)
-    assert outside == {"tensorflow", "numpy"}
+    return {module.partition(".")[0] for module in modules} - set(sys.stdlib_module_names)
+
+
+def test_it_is_ascii_and_needs_the_standard_library_tensorflow_and_numpy_alone() -> None:
+    tree = ast.parse(smoke.script().decode("ascii"))
+    assert imported(tree.body) == set()
+    assert imported(ast.walk(tree)) == {"tensorflow", "numpy", "h5py", "bert4keras"}
+    for name in ("save_weights", "bert4keras"):  # where it is missing the row is skipped
+        [function] = [node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == name]
+        assert "need_hdf5()" in ast.unparse(function)
 
 
 def test_no_module_of_ours_imports_it() -> None:
@@ -126,3 +135,64 @@ def test_stdout_holds_marked_lines_alone() -> None:
     stages = [json.loads(line.partition(b":")[2])["stage"] for line in lines[:-1]]
     assert stages == ["start", "import"]
     assert lines[-1].startswith(smoke.REPORT_MARK)
+
+
+def told_by(expression: str) -> object:
+    """What an expression gives among the script's own functions, without its course."""
+    source = smoke.script().decode("ascii").removesuffix("main(sys.argv[1:])\n")
+    assert source != smoke.script().decode("ascii")
+    asking = f"{source}\nprint(json.dumps({expression}))\n"
+    done = subprocess.run([sys.executable, "-S", "-"], input=asking, capture_output=True, text=True, check=True)
+    return json.loads(done.stdout)
+
+
+@pytest.mark.parametrize(
+    ("capability", "built", "native"),
+    [
+        ("8.6", ["sm_60", "sm_80", "compute_90"], True),
+        ("9.0", ["sm_60", "sm_80", "compute_90"], False),
+        ("7.0", ["sm_75"], False),
+        ("12.0", ["sm_100", "sm_120"], True),
+        ("10.3", ["sm_100a", "sm_120"], True),
+        ("7.5", ["7.0", "8.0"], True),
+    ],
+)
+def test_native_code_is_of_the_same_major_and_no_newer(capability: str, built: list[str], native: bool) -> None:
+    assert told_by(f"has_native_code({capability!r}, {built!r})") is native
+
+
+def test_what_was_loaded_and_how_long_the_first_kernel_took_is_explained() -> None:
+    document = {
+        "built_with": {"cuda": "12.3", "cudnn": "9", "compute_capabilities": ["sm_80", "compute_90"]},
+        "libraries": [
+            {"name": "libcuda", "path": "/opt/image/compat/lib/libcuda.so.1", "version": "12.8"},
+            {"name": "libcudart", "path": "/usr/lib/libcudart.so.12", "version": "12.1"},
+            {"name": "libcudnn", "path": "/usr/lib/libcudnn.so.8", "version": "8.9.7"},
+        ],
+        "devices": [{"name": "GPU:0", "compute_capability": "12.0"}],
+        "device_asked": "gpu",
+        "timings": {"first_kernel_seconds": 340.2},
+    }
+    told = told_by(f"remarks_of_run({document!r})")
+    assert isinstance(told, list)
+    compat, cudart, cudnn, foreign, first = told
+    assert compat.startswith("libcuda is the image's compat library: /opt/image/compat/lib/")
+    assert cudart == "TensorFlow was built with cuda 12.3 and loaded 12.1"
+    assert cudnn == "TensorFlow was built with cudnn 9 and loaded 8.9.7"
+    assert foreign.startswith("GPU:0 is 12.0, for which this TensorFlow has no code of its own (sm_80, compute_90)")
+    assert first.startswith("the first kernel took 340 s: PTX was compiled for this GPU")
+
+
+def test_a_picture_is_told_from_an_empty_one_and_from_none(tmp_path: Path) -> None:
+    assert told_by("png_told(b'GIF89a')") == "no PNG: it begins with b'GIF89a'"
+
+    def png(pixels: str) -> str:
+        chunk = "lambda kind, data: struct.pack('>I4s', len(data), kind) + data + b'0000'"
+        return (
+            f"(lambda chunk: png_told(b'\\x89PNG\\r\\n\\x1a\\n'"
+            f" + chunk(b'IHDR', struct.pack('>II5B', 9, 7, 8, 0, 0, 0, 0))"
+            f" + chunk(b'IDAT', zlib.compress({pixels}))))({chunk})"
+        )
+
+    assert told_by(png("b'\\0' * 70")) == "a PNG of 9 x 7, empty"
+    assert told_by(png("bytes(range(70))")) == "a PNG of 9 x 7, drawn on"
