@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,13 +14,14 @@ from gpudoctor import exit_codes, host, smoke
 from gpudoctor.cli import options
 from gpudoctor.cli.resolve import request_from, selector_options
 from gpudoctor.errors import GpudoctorError, InputError, LaunchError
+from gpudoctor.export.docker import to_shell
 from gpudoctor.facts import Facts
 from gpudoctor.launch import InterruptedBySignal, Launch, Signals, connect
-from gpudoctor.plan import WITHOUT_GPUS, LaunchPlan, to_shell
+from gpudoctor.plan import LaunchPlan, plan_of, refusal
+from gpudoctor.plan import to_json as plan_json
 from gpudoctor.readings import Unread
 from gpudoctor.render import to_json
 from gpudoctor.resolve import Candidate, Resolution, in_words, resolve
-from gpudoctor.verdicts import deciding
 
 if TYPE_CHECKING:
     from gpudoctor.matrix import Matrix
@@ -83,7 +85,7 @@ def command(
     smoke_timeout: float,
     dry_run: bool,
     report_path: Path | None,
-    host_root: Path,
+    host_root: Path | None,
     timeout_seconds: float,
     matrix_path: Path | None,
     quiet: bool,
@@ -108,7 +110,7 @@ def command(
                 this_host = options.narrowed(host.from_facts(facts, matrix), gpus)
                 session.resolution = resolve(request, this_host, matrix)
                 best = _chosen(session.resolution, facts)
-                session.plan = _plan(best, session.resolution, gpus, arguments)
+                session.plan = _plan(best, session.resolution, arguments)
                 if dry_run:
                     click.echo(to_shell(session.plan))
                     return exit_codes.WELL
@@ -133,41 +135,14 @@ def _chosen(resolution: Resolution, facts: Facts) -> Candidate:
     if resolution.best is not None:
         return resolution.best
     gpus = resolution.host.gpus
-    if not resolution.request.cpu_only and (isinstance(gpus, Unread) or not gpus):
-        hint = "gpudoctor check names the cause and the fix; --gpus none runs TensorFlow on the CPU"
-        if facts.pci_gpus == ():
-            raise LaunchError("this machine has no NVIDIA GPU", "--gpus none runs TensorFlow on the CPU")
-        if isinstance(gpus, Unread):
-            raise LaunchError(f"the GPUs of this machine cannot be read: {gpus}", hint)
-        raise LaunchError("the driver lists no GPU", hint)
-    advice = "; ".join(one.text for one in resolution.advice)
-    if not resolution.candidates:
-        raise LaunchError(f"no such image: {resolution.message}", advice or "gpudoctor matrix list names all of them")
-    first = resolution.candidates[0]
-    reason = deciding(first.verdict, first.all_reasons)
-    detail = "" if reason is None else f": {reason.detail}"
-    asked = resolution.request.tag or f"TensorFlow {resolution.request.tf}"
-    raise LaunchError(
-        f"no image with {asked} runs on this machine; {first.image.tag} {in_words(first.verdict)}{detail}",
-        advice or "gpudoctor resolve gives every reason",
-    )
+    if not resolution.request.cpu_only and facts.pci_gpus == () and (isinstance(gpus, Unread) or not gpus):
+        raise LaunchError("this machine has no NVIDIA GPU", "--gpus none runs TensorFlow on the CPU")
+    raise LaunchError(*refusal(resolution))
 
 
-def _plan(best: Candidate, resolution: Resolution, gpus: str | None, arguments: tuple[str, ...]) -> LaunchPlan:
+def _plan(best: Candidate, resolution: Resolution, arguments: tuple[str, ...]) -> LaunchPlan:
     tty = sys.stdin is not None and sys.stdin.isatty() and sys.stdout.isatty()
-    chosen: tuple[str, ...] | None = None
-    if resolution.request.cpu_only:
-        chosen = ()
-    elif gpus not in (None, "all") and not isinstance(resolution.host.gpus, Unread):
-        chosen = tuple(gpu.subject for gpu in resolution.host.gpus)
-    return LaunchPlan(
-        image=best.reference,
-        command=arguments or _SHELL,
-        gpus=chosen,
-        environment=WITHOUT_GPUS if chosen == () else (),
-        interactive=True,
-        tty=tty,
-    )
+    return replace(plan_of(best, resolution, arguments or _SHELL), interactive=True, tty=tty)
 
 
 class _Session:
@@ -236,13 +211,8 @@ class _Session:
 
 
 def _plan_json(plan: LaunchPlan, digest: str) -> dict[str, Any]:
-    return {
-        "image": plan.image,
-        "digest": digest or None,
-        "argv": list(plan.command),
-        "gpus": "all" if plan.gpus is None else list(plan.gpus),
-        "shell": to_shell(plan),
-    }
+    # The line in the report is to be read by others: of variables it has the names.
+    return {**plan_json(plan), "digest": digest or plan.digest or None, "shell": to_shell(plan, values=False)}
 
 
 def _first_failure(report: smoke.SmokeReport) -> str:

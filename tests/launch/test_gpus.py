@@ -6,6 +6,8 @@ The hook is called and injects nothing, so TensorFlow in the container sees no G
 from __future__ import annotations
 
 import contextlib
+import dataclasses
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -64,6 +66,22 @@ def test_chosen_gpus_are_asked_for_by_uuid(gpu_engine: PrivateEngine, registry: 
         line = gpudoctor_run((*tiny(registry, stage, "--gpus", chosen, "--dry-run"), "--", "true"), env)
     assert last_call(gpu_engine, before).visible_devices == f"{FIRST},{THIRD}"
     assert f"""--gpus '"device={FIRST},{THIRD}"'""" in line.stdout.decode()
+
+
+def test_a_mig_instance_is_asked_for_by_its_own_uuid_and_judged_as_its_gpu() -> None:
+    machine = Machine.load("a100-450")
+    assert machine.nvml is not None
+    instance = THIRD.replace("GPU", "MIG")
+    cut = machine.nvml.replace(f"uuid = {THIRD}\n", f"uuid = {THIRD}\nmig_mode = 1\nmax_mig_devices = 7\n")
+    cut += f"\n[mig 2.0]\nuuid = {instance}\nname = NVIDIA A100-SXM4-40GB MIG 1g.5gb\nmemory_total = 4864 MiB\n"
+    with dataclasses.replace(machine, nvml=cut).stage() as stage:
+        chosen = ("--tag", "20.12-tf1-py3", "--gpus", f"{instance},{instance}")
+        line = stage.run("run", *chosen, "--dry-run", "--", "true")
+        judged = stage.run("resolve", *chosen, "--format", "json")
+    assert (line.returncode, judged.returncode) == (0, 0), line.stderr
+    assert f"""--gpus '"device={instance}"'""" in line.stdout
+    (gpu,) = json.loads(judged.stdout)["host"]["gpus"]
+    assert (gpu["gpu"], gpu["label"], gpu["compute_capability"]) == (instance, "A100-SXM4-40GB", "8.0")
 
 
 def test_a_gpu_that_is_not_there_is_bad_input(gpu_engine: PrivateEngine, registry: LocalRegistry) -> None:
