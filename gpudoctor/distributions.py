@@ -51,7 +51,7 @@ def install_branch(system: SystemFacts, branch: int, flavour: str) -> tuple[str,
 
     KERNEL_MODULES; for Ubuntu https://ubuntu.com/server/docs/nvidia-drivers-installation; for SUSE
     https://developer.nvidia.com/blog/nvidia-transitions-fully-towards-open-source-gpu-kernel-modules/; for older
-    branches https://packages.debian.org/nvidia-tesla-470-driver and https://rpmfusion.org/Howto/NVIDIA (2026-11)
+    branches the package nvidia-tesla-470-driver of Debian and https://rpmfusion.org/Howto/NVIDIA (2026-11)
     """
     is_open = flavour == "open"
     if system.os_id == "ubuntu":

@@ -2480,7 +2480,7 @@ def fresh_seed():
 
 # What a row needs and no image has: installed for this test alone, beside what is there. Without what it depends on,
 # which is tf.keras in this use; the version is the last there is.
-# https://pypi.org/project/bert4keras/ (2026-11)
+# https://github.com/bojone/bert4keras (2026-11)
 EXTRAS = {"bert4keras": "bert4keras==0.11.5"}
 
 

@@ -16,7 +16,7 @@ _FOLDER = "/lib/modules"
 _RUNNING = "/proc/sys/kernel/osrelease"
 
 # Debian names the module after its package: nvidia-current.ko, nvidia-tesla-470.ko.
-# https://packages.debian.org/bookworm/nvidia-kernel-dkms (2026-11)
+# Package nvidia-kernel-dkms of Debian 12 (2026-11)
 _NAME = re.compile(r"nvidia(?:-current|-legacy-\d{3}xx|-tesla(?:-\d{3})?)?(?:-open)?\.ko(?:\.xz|\.zst|\.gz)?", re.ASCII)
 
 # modules.dep of a distribution's kernel has some 700 kB; one line a module, its path first. modules.dep(5)

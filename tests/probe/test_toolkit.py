@@ -162,9 +162,9 @@ def test_files_that_name_the_repository_are_found(tmp_path: Path) -> None:
         ("nvidia-docker.list", LINE),
         ("nvidia.sources", STANZA),
         ("off.list", f"# {LINE}"),
-        ("off.sources", f"Enabled: no\n{STANZA}\n\nTypes: deb\nURIs: https://deb.debian.org/debian\n"),
-        ("half.sources", f"Types: deb\nURIs: https://deb.debian.org/debian\nEnabled: no\n\n{STANZA}"),
-        ("debian.list", "deb https://deb.debian.org/debian bookworm main\n"),
+        ("off.sources", f"Enabled: no\n{STANZA}\n\nTypes: deb\nURIs: https://mirror.example/debian\n"),
+        ("half.sources", f"Types: deb\nURIs: https://mirror.example/debian\nEnabled: no\n\n{STANZA}"),
+        ("debian.list", "deb https://mirror.example/debian bookworm main\n"),
         ("nvidia-docker.list.save", LINE),
         ("nvidia docker.list", LINE),
     ):
