@@ -88,7 +88,8 @@ def test_pulls_with_a_bar_for_every_layer_proves_tensorflow_and_returns_the_exit
     assert written["pull"]["pulled"] is True
     assert written["smoke"]["outcome"] == "passed"
     assert written["smoke"]["tensorflow"] == "1.15.5"
-    assert {operation["device"] for operation in written["smoke"]["operations"]} == {"CPU:0"}
+    ran = [operation for operation in written["smoke"]["operations"] if operation["outcome"] == "passed"]
+    assert {operation["device"] for operation in ran} == {"CPU:0"}
     assert [stage["stage"] for stage in written["stages"]] == ["image", "smoke", "command"]
 
 
