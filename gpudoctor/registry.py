@@ -187,7 +187,7 @@ class _TimedOutError(Exception):
 
 
 def _too_late(registry: str, timeout_seconds: float) -> RegistryError:
-    message = f"the registry {registry} did not answer within {timeout_seconds:g} s"
+    message = f"the registry {registry} did not answer within {timeout_seconds:.3g} s"
     return RegistryError(message, "try again, or give it longer: --timeout SECONDS")
 
 
