@@ -388,3 +388,8 @@ def test_any_facts_can_be_reported(facts: Facts, verbose: bool, quiet: bool) -> 
     to_json.dumps(to_json.report(report, shipped_matrix()))
     wrong: Callable[[str], bool] = lambda line: line.startswith("✗")  # noqa: E731 - one word for two lines
     assert any(map(wrong, text.splitlines())) == (report.outcome == "failed")
+
+
+def test_an_engine_that_is_podman_alone_is_named() -> None:
+    text = to_text.report(report_of(facts_of(engine={**NO_ENGINE, "podman_version": "4.3.1"})))
+    assert any(line.startswith("✓ Containers  podman 4.3.1") for line in text.splitlines()), text

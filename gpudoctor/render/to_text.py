@@ -324,7 +324,9 @@ def _cuda(facts: Facts) -> str:
 def _containers(facts: Facts) -> str:
     engine, inside = facts.engine, facts.system.container
     if isinstance(engine.version, Unread):
-        return "" if isinstance(inside, Unread) or not inside else _here_inside(inside, facts.system.shm_bytes)
+        if not isinstance(inside, Unread) and inside:
+            return _here_inside(inside, facts.system.shm_bytes)
+        return "" if isinstance(engine.podman_version, Unread) else f"podman {engine.podman_version}"
     hands_out = _how_gpus_are_handed_out(engine)
     free = (
         ""
